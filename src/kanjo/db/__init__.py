@@ -1,0 +1,14 @@
+"""The database: PostgreSQL embedded or elsewhere, connections, roles, migrations, columns.
+
+It opens a database, sees to its schema and hands out connections; it knows nothing of accounts or money and never
+decides anything. Start reading at `open.py` (what a command does), then `server.py` and `last_out.py` (the embedded
+server and who still uses it), `migrate.py` (the schema).
+"""
+
+from kanjo.db.connect import SERVICE_ROLE, Database, Role
+from kanjo.db.explain import explain
+from kanjo.db.life import Status, down, status, up
+from kanjo.db.open import database
+from kanjo.db.scratch import scratch
+
+__all__ = ["SERVICE_ROLE", "Database", "Role", "Status", "database", "down", "explain", "scratch", "status", "up"]

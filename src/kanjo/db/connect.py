@@ -1,0 +1,105 @@
+"""Connections: the one place where a session of the database gets its settings and its role."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from kanjo.db.explain import explain
+from kanjo.errors import SystemFailed
+
+Role = Literal["service", "owner"]
+
+# What doors and workers run as; it may do only what the migrations granted (rule D-2).
+SERVICE_ROLE = "kanjo_service"
+
+# PostgreSQL 18 is what the SQL is written for and tested on.
+VERSION_MIN = 180000
+
+CONNECT_TIMEOUT_S = 15
+
+# Held by every session, also on somebody else's PostgreSQL with other defaults.
+SESSION = {
+    "timezone": "UTC",
+    "datestyle": "ISO",
+    "default_transaction_isolation": "read committed",  # O-10
+    "jit": "off",
+    # Statements take whole columns as arrays: their plan does not depend on the values, so it is made once.
+    "plan_cache_mode": "force_generic_plan",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A database of Kanjo that can be connected to.
+
+    `url` is a conninfo string; it may hold a password, so it goes to other processes through their environment
+    (`KANJO_DATABASE_URL`) and never through their arguments or a log.
+    """
+
+    url: str
+    embedded: bool
+    server_version: int
+
+    def connect(self, *, role: Role = "service", autocommit: bool = False) -> psycopg.Connection[tuple[Any, ...]]:
+        """Open a connection; `service` posts and reads, `owner` changes the schema. Errors: see `explain`."""
+        try:
+            return psycopg.connect(conninfo(self.url, role), autocommit=autocommit)
+        except psycopg.Error as error:
+            raise explain(error) from error
+
+    @property
+    def name(self) -> str:
+        """The name of the database on its server."""
+        return str(conninfo_to_dict(self.url).get("dbname") or "")
+
+    def named(self, name: str) -> Database:
+        """Another database of the same server."""
+        return Database(make_conninfo(self.url, dbname=name), self.embedded, self.server_version)
+
+
+def conninfo(url: str, role: Role) -> str:
+    """The conninfo of a session in `role`: what `url` says, and our settings behind its own options."""
+    given = conninfo_to_dict(url)
+    session = SESSION | ({"role": SERVICE_ROLE} if role == "service" else {})
+    options = " ".join(f"-c {name}={value.replace(' ', chr(92) + ' ')}" for name, value in session.items())
+    return make_conninfo(
+        url,
+        options=f"{given.get('options') or ''} {options}".strip(),
+        application_name=given.get("application_name") or f"kanjo {role}",
+        connect_timeout=given.get("connect_timeout") or CONNECT_TIMEOUT_S,
+        client_encoding="UTF8",
+    )
+
+
+def reach(url: str, *, embedded: bool) -> Database:
+    """Connect once to learn that the database answers and is new enough. Error: `database-too-old`."""
+    try:
+        with psycopg.connect(conninfo(url, "owner")) as connection:
+            version = connection.info.server_version
+            name = connection.info.dbname
+    except psycopg.ProgrammingError as error:
+        raise SystemFailed(
+            "database-url",
+            f"KANJO_DATABASE_URL is not of the form postgresql://user@host:5432/database: {error}",
+        ) from error
+    except psycopg.Error as error:
+        raise explain(error) from error
+    if version < VERSION_MIN:
+        raise SystemFailed(
+            "database-too-old",
+            f"The database server is PostgreSQL {version // 10000}.{version % 10000}; Kanjo needs "
+            f"{VERSION_MIN // 10000} or later. Point KANJO_DATABASE_URL at a newer one, or unset it to use the embedded "
+            "one.",
+            found=version,
+            expected=VERSION_MIN,
+        )
+    return Database(make_conninfo(url, dbname=name), embedded, version)
+
+
+def without_password(url: str) -> str:
+    """The conninfo as it may be shown."""
+    return make_conninfo(**{name: value for name, value in conninfo_to_dict(url).items() if name != "password"})

@@ -1,0 +1,124 @@
+"""`kanjo up`, `down` and `status`: the embedded server as the operator sees it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import psycopg
+
+from kanjo.db import connect, last_out, migrate, server
+from kanjo.db import home as homes
+from kanjo.db.connect import Database
+from kanjo.db.explain import explain
+from kanjo.db.home import Home
+from kanjo.db.open import NAME, database, external_url
+from kanjo.errors import Refused
+
+# How much room the database takes.
+SIZE = "SELECT pg_database_size(current_database())"
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """How the database stands. An external one has no pid, folder or socket that we know of."""
+
+    embedded: bool
+    running: bool
+    kept_running: bool
+    url: str | None = None
+    version: str | None = None
+    schema_revision: str | None = None
+    schema_expected: str
+    size_bytes: int | None = None
+    pid: int | None = None
+    home: str | None = None
+    data_directory: str | None = None
+    socket: str | None = None
+
+
+def up(home: Path | None = None, *, progress: Callable[[str], None] | None = None) -> Status:
+    """Start the embedded server, bring its schema up to date, and leave it running until `down`.
+
+    With KANJO_DATABASE_URL: migrate that database; this is the only command that changes its schema.
+    """
+    with database(home, migrate=False, progress=progress) as found:
+        migrate.to(found)
+        if not found.embedded:
+            return status(home)
+        chosen = homes.choose(home)
+        os.close(os.open(chosen.keep, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        return status(home)
+
+
+def down(home: Path | None = None, *, progress: Callable[[str], None] | None = None) -> Status:
+    """Let the embedded server stop: at once, or when the commands that still use it have ended."""
+    if external_url(None) is not None:
+        raise Refused(
+            "not-embedded", "KANJO_DATABASE_URL names a database that Kanjo did not start, so it does not stop it."
+        )
+    chosen = homes.choose(home)
+    if chosen.start_lock.exists():
+        chosen.keep.unlink(missing_ok=True)
+        if not last_out.stop_if_unused(chosen.path, progress or last_out.nothing):
+            server.watch(chosen)
+    return status(home)
+
+
+def status(home: Path | None = None) -> Status:
+    """How the database stands; starts nothing."""
+    if (named := external_url(None)) is not None:
+        found = connect.reach(named, embedded=False)
+        return _status_of(found, pid=None, home=None, socket=None)
+    chosen = homes.choose(home)
+    stopped = Status(
+        embedded=True,
+        running=False,
+        kept_running=chosen.keep.exists(),
+        schema_expected=migrate.head(),
+        home=str(chosen.path),
+        data_directory=str(chosen.data) if chosen.data.exists() else None,
+    )
+    running = server.find(chosen)
+    if running is None:
+        return stopped
+    found = connect.reach(running.conninfo(NAME), embedded=True)
+    return _status_of(found, pid=last_out.postmaster_pid(chosen.path), home=chosen, socket=running.socket)
+
+
+def _status_of(found: Database, *, pid: int | None, home: Home | None, socket: Path | None) -> Status:
+    revision, _ = migrate.current(found)
+    try:
+        with found.connect(role="owner") as connection:
+            row = connection.execute(SIZE).fetchone()
+    except psycopg.Error as error:
+        raise explain(error) from error
+    assert row is not None
+    return Status(
+        embedded=found.embedded,
+        running=True,
+        kept_running=home is None or home.keep.exists(),
+        url=connect.without_password(found.url),
+        version=f"{found.server_version // 10000}.{found.server_version % 10000}",
+        schema_revision=revision,
+        schema_expected=migrate.head(),
+        size_bytes=row[0],
+        pid=pid,
+        home=str(home.path) if home else None,
+        data_directory=str(home.data) if home else None,
+        socket=str(socket) if socket else None,
+    )
+
+
+def in_use(home: Path | None = None) -> bool:
+    """Whether a command uses the embedded server now."""
+    chosen = homes.choose(home)
+    if not chosen.users_lock.exists():
+        return False
+    lock = last_out.take_now(chosen.users_lock, fcntl.LOCK_EX, create=False)
+    if lock is None:
+        return True
+    os.close(lock)
+    return False

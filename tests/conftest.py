@@ -1,0 +1,57 @@
+"""What every test may ask for: a server of the test session, and a database of its own on it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kanjo import db
+
+# Told to the xdist workers through their environment: all of them share one server.
+SESSION_HOME = "KANJO_TEST_SESSION_HOME"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the folder of the session's server, before the workers start."""
+    os.environ.pop("KANJO_DATABASE_URL", None)
+    os.environ.pop("KANJO_HOME", None)
+    if SESSION_HOME not in os.environ:
+        os.environ[SESSION_HOME] = tempfile.mkdtemp(prefix="kanjo-test-")
+        config.stash[OWNS_HOME] = os.environ[SESSION_HOME]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove it; the last worker has stopped the server by then."""
+    if (owned := config.stash.get(OWNS_HOME, None)) is not None:
+        db.down(Path(owned))
+        shutil.rmtree(owned, ignore_errors=True)
+        os.environ.pop(SESSION_HOME, None)
+
+
+OWNS_HOME = pytest.StashKey[str]()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[db.Database]:
+    """The embedded server of this test session, with a migrated database; shared, so do not write into it."""
+    with db.database(Path(os.environ[SESSION_HOME])) as found:
+        yield found
+
+
+@pytest.fixture
+def database(server: db.Database) -> Iterator[db.Database]:
+    """An empty, migrated database for one test."""
+    with db.scratch(server, "test", template=server.name) as own:
+        yield own
+
+
+@pytest.fixture(scope="module")
+def module_database(server: db.Database) -> Iterator[db.Database]:
+    """An empty, migrated database for all tests of a module."""
+    with db.scratch(server, "test", template=server.name) as own:
+        yield own
