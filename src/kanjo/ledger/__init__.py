@@ -1,0 +1,105 @@
+"""The ledger: accounts, entries, holds, pending items, the business date; the one way to move money (law 5).
+
+It settles what is due on an account before anything else happens there (Before), decides without I/O, and stores every
+decision once. It never learns where items come from, and it never waits for anybody outside the database. Start reading
+at `post.py`, then `decide.py`.
+"""
+
+from kanjo.ledger.account import (
+    Account,
+    Product,
+    Status,
+    Word,
+    account_number,
+    is_account,
+    parse_account,
+    show_account,
+)
+from kanjo.ledger.book import HoldStatus, Item, ItemKind, LawBroken, Phase, Run, Wanted
+from kanjo.ledger.chart import Code
+from kanjo.ledger.day import business_date, open_day, require_forward
+from kanjo.ledger.instruction import (
+    AMOUNT_MAX_YEN,
+    Asked,
+    CaptureHold,
+    ChangeAccount,
+    Enquiry,
+    Kind,
+    Movement,
+    OpenAccount,
+    PlaceHold,
+    Post,
+    ReleaseHold,
+    Reverse,
+    deposit,
+    transfer,
+    withdrawal,
+)
+from kanjo.ledger.memory import MemoryStore, MemoryUnit
+from kanjo.ledger.outcome import Answer, EntryLine, NotDecided, Outcome, Snapshot, Touch
+from kanjo.ledger.partitions import ensure_partitions
+from kanjo.ledger.post import ITEMS_MAX, enquire, post, post_in, settle, settle_in
+from kanjo.ledger.postgres import PostgresStore, PostgresUnit
+from kanjo.ledger.reason import Reason
+from kanjo.ledger.store import Conflict, Day, OutcomeUnknown, Store, StoreFailed, Unit
+
+__all__ = [
+    "AMOUNT_MAX_YEN",
+    "ITEMS_MAX",
+    "Account",
+    "Answer",
+    "Asked",
+    "CaptureHold",
+    "ChangeAccount",
+    "Code",
+    "Conflict",
+    "Day",
+    "Enquiry",
+    "EntryLine",
+    "HoldStatus",
+    "Item",
+    "ItemKind",
+    "Kind",
+    "LawBroken",
+    "MemoryStore",
+    "MemoryUnit",
+    "Movement",
+    "NotDecided",
+    "OpenAccount",
+    "Outcome",
+    "OutcomeUnknown",
+    "Phase",
+    "PlaceHold",
+    "Post",
+    "PostgresStore",
+    "PostgresUnit",
+    "Product",
+    "Reason",
+    "ReleaseHold",
+    "Reverse",
+    "Run",
+    "Snapshot",
+    "Status",
+    "Store",
+    "StoreFailed",
+    "Touch",
+    "Unit",
+    "Wanted",
+    "Word",
+    "account_number",
+    "business_date",
+    "deposit",
+    "enquire",
+    "ensure_partitions",
+    "is_account",
+    "open_day",
+    "parse_account",
+    "post",
+    "post_in",
+    "require_forward",
+    "settle",
+    "settle_in",
+    "show_account",
+    "transfer",
+    "withdrawal",
+]

@@ -1,0 +1,216 @@
+"""The way of one posting: load under locks, decide, save, commit; in bounded steps, and without letting one bad
+instruction or item harm its neighbours (design 4, rules O-8 to O-10).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from kanjo.ledger.book import Item, Key, Wanted
+from kanjo.ledger.decide import decide
+from kanjo.ledger.instruction import (
+    Asked,
+    CaptureHold,
+    ChangeAccount,
+    Enquiry,
+    Keyed,
+    ReleaseHold,
+    Reverse,
+)
+from kanjo.ledger.outcome import Answer, NotDecided, Outcome, Snapshot
+from kanjo.ledger.reason import Reason
+from kanjo.ledger.store import NOT_POISON, Conflict, Day, Store, Unit
+
+ITEMS_MAX = 5_000
+"""A commit settles at most so many items of an account, or of a slice (O-8)."""
+CONFLICTS_MAX = 100
+"""So often a posting that met another one is tried again before it is called a failure."""
+
+
+def post(store: Store, instructions: Sequence[Asked], *, items_max: int = ITEMS_MAX) -> list[Answer]:
+    """Decide the instructions in order, each after all that is due on its accounts; answers in the same places.
+
+    When this returns, every Outcome is committed. Raises OutcomeUnknown when the connection was lost meanwhile:
+    repeat the keys. An instruction on which the program fails alone gets NotDecided (O-9).
+    """
+    answers: list[Answer | None] = [None] * len(instructions)
+    waiting = list(range(len(instructions)))
+    while waiting:
+        found = _post_some(store, [instructions[index] for index in waiting], items_max)
+        for index, answer in zip(waiting, found, strict=True):
+            answers[index] = answer
+        waiting = [index for index in waiting if answers[index] is None]
+    return [answer for answer in answers if answer is not None]
+
+
+def post_in(unit: Unit, instructions: Sequence[Asked], *, items_max: int = ITEMS_MAX) -> list[Answer | None]:
+    """Decide in a unit of the caller's, which commits or undoes it together with work of its own.
+
+    None: more is due on its accounts than one commit may settle; settle first, in commits of their own.
+    """
+    return _decide_in(unit, unit.day(), instructions, items_max)
+
+
+def enquire(store: Store, account: int) -> Snapshot:
+    """The account as it stands after all that is due (C-5)."""
+    [answer] = post(store, [Enquiry(account)])
+    if not isinstance(answer, Snapshot):
+        raise RuntimeError(f"enquiry not answered: {answer}")
+    return answer
+
+
+def settle_in(unit: Unit, day: Day, accounts: Sequence[int], also: Sequence[int], items_max: int) -> tuple[int, bool]:
+    """Settle what is due on these accounts, and of the runs in `also`, as a worker does.
+
+    Returns how many items were settled, and whether nothing is left but what a stuck item holds.
+    """
+    book = unit.load(day, Wanted(accounts=list(accounts), also=list(also), items_max=items_max))
+    changes, _ = decide(book, ())
+    changes.by_before = False
+    unit.save(changes)
+    return len(changes.results.run), not book.unfinished
+
+
+def settle(store: Store, accounts: Sequence[int], also: Sequence[int] = (), *, items_max: int = ITEMS_MAX) -> int:
+    """Settle accounts to the end in commits of their own, one bad item alone held back (O-9); returns the count."""
+    total = 0
+    finished = False
+    while not finished:
+        try:
+            settled, finished = _settle_once(store, accounts, also, items_max)
+            total += settled
+        except NOT_POISON:
+            raise
+        except Exception as error:
+            if len(accounts) > 1:
+                middle = len(accounts) // 2
+                halves = (accounts[:middle], accounts[middle:])
+                return total + sum(settle(store, half, also, items_max=items_max) for half in halves)
+            if items_max > 1:
+                total += settle(store, accounts, also, items_max=max(1, items_max // 8))
+            else:
+                hold_back(store, accounts[0], also, error)
+    return total
+
+
+def hold_back(store: Store, account: int, also: Sequence[int], error: Exception) -> None:
+    """Mark the first item pending on the account as stuck: it fails alone, so it is the guilty one."""
+    with store.unit() as unit:
+        book = unit.load(unit.day(), Wanted(accounts=[account], also=list(also), items_max=1))
+        pending = [Item(*item) for item in book.items if (item[1], item[2]) not in book.stuck]
+        if not pending:
+            raise error
+        unit.mark_stuck(pending[0], f"{type(error).__name__}: {error}")
+
+
+def _settle_once(store: Store, accounts: Sequence[int], also: Sequence[int], items_max: int) -> tuple[int, bool]:
+    for _ in range(CONFLICTS_MAX):
+        try:
+            with store.unit() as unit:
+                return settle_in(unit, unit.day(), accounts, also, items_max)
+        except Conflict as error:
+            conflict = error
+    raise conflict
+
+
+def _post_some(store: Store, instructions: Sequence[Asked], items_max: int) -> Sequence[Answer | None]:
+    """One commit, or, when an unexpected error stops it, halves of it until the guilty stands alone (O-9)."""
+    try:
+        return _post_once(store, instructions, items_max)
+    except NOT_POISON:
+        raise
+    except Exception as error:
+        if len(instructions) > 1:
+            middle = len(instructions) // 2
+            halves = (instructions[:middle], instructions[middle:])
+            return [answer for half in halves for answer in _post_some(store, half, items_max)]
+        return [_post_alone(store, instructions[0], error)]
+
+
+def _post_alone(store: Store, asked: Asked, error: Exception) -> Answer | None:
+    """Tell whether the instruction is guilty or an item pending before it, by settling its accounts without it."""
+    with store.unit() as unit:
+        accounts = _accounts(unit, [asked])
+    stuck_before = _settle_one_by_one(store, accounts)
+    if stuck_before:
+        return None  # an item was held back: the instruction is decided again and told so
+    return NotDecided(message=f"{type(error).__name__}: {error}")
+
+
+def _settle_one_by_one(store: Store, accounts: Iterable[int]) -> bool:
+    """Settle each account alone; whether an item had to be held back."""
+    found = False
+    for account in accounts:
+        with store.unit() as unit:
+            before = unit.load(unit.day(), Wanted(accounts=[account], items_max=1)).stuck
+        settle(store, [account])
+        with store.unit() as unit:
+            found = found or unit.load(unit.day(), Wanted(accounts=[account], items_max=1)).stuck != before
+    return found
+
+
+def _post_once(store: Store, instructions: Sequence[Asked], items_max: int) -> list[Answer | None]:
+    for _ in range(CONFLICTS_MAX):
+        try:
+            with store.unit() as unit:
+                return _decide_in(unit, unit.day(), instructions, items_max)
+        except Conflict as error:
+            conflict = error
+    raise conflict
+
+
+def _decide_in(unit: Unit, day: Day, instructions: Sequence[Asked], items_max: int) -> list[Answer | None]:
+    if day.date is None:
+        return [_not_open(asked) for asked in instructions]
+    accounts = _accounts(unit, instructions)
+    wanted = Wanted(
+        accounts=accounts,
+        keys=[(asked.client, asked.key) for asked in instructions if not isinstance(asked, Enquiry)],
+        holds=_holds(instructions),
+        reversals=_reversals(instructions),
+        closing=[asked.account for asked in instructions if isinstance(asked, ChangeAccount)],
+        items_max=items_max,
+    )
+    book = unit.load(day, wanted)
+    behind = {touch.account for key in wanted.reversals if key in book.requests for touch in book.requests[key].touched}
+    behind.update(hold.account for hold in book.holds.values())
+    if not behind.issubset(accounts):
+        raise Conflict("what an instruction refers to was committed between two reads")
+    changes, answers = decide(book, instructions)
+    unit.save(changes)
+    return answers
+
+
+def _accounts(unit: Unit, instructions: Sequence[Asked]) -> list[int]:
+    """Every account the instructions touch, ascending."""
+    accounts = {account for asked in instructions for account in asked.accounts()}
+    reversals, holds = _reversals(instructions), _holds(instructions)
+    if reversals or holds:
+        accounts |= unit.accounts_behind(reversals, holds)
+    return sorted(accounts)
+
+
+def _reversals(instructions: Sequence[Asked]) -> list[Key]:
+    return [(asked.client, asked.original) for asked in instructions if isinstance(asked, Reverse)]
+
+
+def _holds(instructions: Sequence[Asked]) -> list[Key]:
+    return [(asked.client, asked.hold) for asked in instructions if isinstance(asked, CaptureHold | ReleaseHold)]
+
+
+def _not_open(asked: Asked) -> Answer:
+    if isinstance(asked, Enquiry):
+        return Snapshot(account=asked.account, business_date=None, reason=Reason.DAY_NOT_OPEN)
+    return not_stored(asked, Reason.DAY_NOT_OPEN)
+
+
+def not_stored(asked: Keyed, reason: Reason) -> Outcome:
+    """An answer that is no decision: the key stays free (C-2)."""
+    return Outcome(
+        client=asked.client,
+        key=asked.key,
+        fingerprint=asked.fingerprint(),
+        kind=asked.kind,
+        reason=reason,
+        business_date=None,
+    )

@@ -1,0 +1,209 @@
+-- The statements of the posting path and of its neighbours. Locks are taken in the order of rule O-10; what a lock
+-- protects is read in a later statement than the lock.
+
+-- name: share_day
+-- Held until commit: the date cannot change under a posting, and `day open` waits for it with a time-out.
+SELECT pg_advisory_xact_lock_shared(%(lock)s)
+
+-- name: read_day
+SELECT business_date FROM ledger.day
+
+-- name: open_runs
+-- Only runs that are not closed: finished days cost nothing.
+SELECT run, date, phase, priority, cancelled, originator
+FROM ledger.run
+WHERE NOT closed
+
+-- name: accounts_of_requests
+-- The accounts behind the originals that reversals name.
+SELECT DISTINCT unnest(request.accounts)
+FROM unnest(%(clients)s, %(keys)s) AS asked (client, key)
+JOIN ledger.request USING (client, key)
+
+-- name: accounts_of_holds
+SELECT hold.account
+FROM unnest(%(clients)s, %(keys)s) AS asked (client, key)
+JOIN ledger.hold USING (client, key)
+
+-- name: lock_accounts
+-- Ascending, so that two postings never wait for each other in a ring. Rows are read as the lock found them.
+SELECT account, balance, held, floor, sequence, status, product
+FROM ledger.account
+WHERE cell = %(cell)s AND account = ANY (%(accounts)s)
+ORDER BY account
+FOR NO KEY UPDATE
+
+-- name: due_items_of_few
+-- For doors: account by account, run by run in O-1's order, so that an account with 100,000 pending items costs its
+-- neighbours in the batch no more than `items_max` rows (O-8).
+SELECT pending.account, pending.run, pending.item, pending.kind, pending.amount, pending.customer
+FROM unnest(%(accounts)s) AS asked (account)
+CROSS JOIN LATERAL (
+  SELECT item.account, item.run, item.item, item.kind, item.amount, item.customer, due.rank
+  FROM unnest(%(runs)s, %(dates)s) WITH ORDINALITY AS due (run, date, rank)
+  CROSS JOIN LATERAL (
+    SELECT *
+    FROM ledger.item
+    WHERE cell = %(cell)s AND account = asked.account AND run = due.run AND date = due.date
+      AND NOT EXISTS (
+        SELECT FROM ledger.result
+        WHERE result.cell = item.cell AND result.run = item.run AND result.item = item.item
+      )
+    ORDER BY item
+    LIMIT %(items_max)s
+  ) AS item
+  ORDER BY due.rank, item.item
+  LIMIT %(items_max)s
+) AS pending
+ORDER BY pending.account, pending.rank, pending.item
+
+-- name: due_items_of_many
+-- For workers: one range of the index instead of a look-up per account; the first `items_max` items over all accounts.
+SELECT item.account, item.run, item.item, item.kind, item.amount, item.customer
+FROM ledger.item
+JOIN unnest(%(runs)s, %(dates)s) WITH ORDINALITY AS due (run, date, rank) ON due.run = item.run AND due.date = item.date
+WHERE item.cell = %(cell)s AND item.account = ANY (%(accounts)s)
+  AND item.date BETWEEN %(date_min)s AND %(date_max)s
+  AND NOT EXISTS (
+    SELECT FROM ledger.result
+    WHERE result.cell = item.cell AND result.run = item.run AND result.item = item.item
+  )
+ORDER BY item.account, due.rank, item.item
+LIMIT %(items_max)s
+
+-- name: stuck_items
+SELECT account, run, item FROM ledger.stuck_item WHERE cell = %(cell)s AND account = ANY (%(accounts)s)
+
+-- name: mandates
+-- As of the due date: a list loaded while D was open counts from the next date on (O-6).
+SELECT asked.run, asked.item,
+  CASE WHEN mandate.account IS NULL THEN 3 WHEN mandate.stopped THEN 2 ELSE 1 END
+FROM unnest(%(runs)s, %(items)s, %(dates)s, %(originators)s, %(accounts)s, %(customers)s)
+  AS asked (run, item, date, originator, account, customer)
+JOIN ledger.mandate_list AS list ON list.originator = asked.originator AND list.from_date <= asked.date
+LEFT JOIN ledger.mandate ON mandate.originator = asked.originator AND mandate.account = asked.account
+  AND mandate.customer = asked.customer AND mandate.from_date <= asked.date
+  AND (mandate.until_date IS NULL OR mandate.until_date > asked.date)
+
+-- name: requests
+SELECT client, key, fingerprint, kind, reason, date, value_date, run, reference,
+  debits, credits, amounts, accounts, sequences, balances
+FROM unnest(%(clients)s, %(keys)s) AS asked (client, key)
+JOIN ledger.request USING (client, key)
+
+-- name: reversed
+SELECT client, reference
+FROM unnest(%(clients)s, %(keys)s) AS asked (client, reference)
+JOIN ledger.request USING (client, reference)
+WHERE kind = 4 AND reason = 0
+
+-- name: holds
+SELECT client, key, account, amount, expires_on, placed_on, status, captured, ended_on
+FROM unnest(%(clients)s, %(keys)s) AS asked (client, key)
+JOIN ledger.hold USING (client, key)
+
+-- name: expiring_holds
+SELECT client, key, account, amount, expires_on, placed_on, status, captured, ended_on
+FROM ledger.hold
+WHERE cell = %(cell)s AND account = ANY (%(accounts)s) AND status = 1 AND expires_on < %(date)s
+ORDER BY account, expires_on, placed_on, key
+
+-- name: accounts_with_runs
+SELECT DISTINCT account FROM ledger.run WHERE NOT closed AND account = ANY (%(accounts)s)
+
+-- name: insert_accounts
+INSERT INTO ledger.account (cell, account, balance, held, floor, sequence, status, product)
+SELECT %(cell)s, *
+FROM unnest(%(accounts)s, %(balances)s, %(helds)s, %(floors)s, %(sequences)s, %(statuses)s, %(products)s)
+
+-- name: insert_holders
+INSERT INTO ledger.holder (cell, account, name_kana)
+SELECT %(cell)s, * FROM unnest(%(accounts)s, %(names)s)
+
+-- name: update_accounts
+-- No indexed column changes and pages have room, so the update is HOT.
+UPDATE ledger.account
+SET balance = new.balance, held = new.held, sequence = new.sequence
+FROM unnest(%(accounts)s, %(balances)s, %(helds)s, %(sequences)s) AS new (account, balance, held, sequence)
+WHERE account.cell = %(cell)s AND account.account = new.account
+
+-- name: change_accounts
+UPDATE ledger.account
+SET status = new.status, floor = new.floor
+FROM unnest(%(accounts)s, %(statuses)s, %(floors)s) AS new (account, status, floor)
+WHERE account.cell = %(cell)s AND account.account = new.account
+
+-- name: insert_item_entries
+INSERT INTO ledger.entry (cell, date, contra, kind, account, sequence, amount, balance, run, item, value_date)
+SELECT %(cell)s, %(date)s, %(contra)s, CASE WHEN amount > 0 THEN 11 ELSE 12 END,
+  account, sequence, amount, balance, run, item, value_date
+FROM unnest(%(accounts)s, %(sequences)s, %(amounts)s, %(balances)s, %(runs)s, %(items)s, %(value_dates)s)
+  AS new (account, sequence, amount, balance, run, item, value_date)
+
+-- name: insert_request_entries
+INSERT INTO ledger.entry
+  (cell, date, account, sequence, amount, balance, contra, kind, value_date, run, client, key)
+SELECT %(cell)s, %(date)s, account, sequence, amount, balance, contra, kind, value_date, nullif(run, 0), client, key
+FROM unnest(%(accounts)s, %(sequences)s, %(amounts)s, %(balances)s, %(contras)s, %(kinds)s, %(value_dates)s, %(runs)s,
+  %(clients)s, %(keys)s)
+  AS new (account, sequence, amount, balance, contra, kind, value_date, run, client, key)
+
+-- name: insert_internal_entries
+INSERT INTO ledger.internal_entry (date, value_date, debit, credit, amount, run, client, key)
+SELECT %(date)s, value_date, debit, credit, amount, nullif(run, 0), client, key
+FROM unnest(%(value_dates)s, %(debits)s, %(credits)s, %(amounts)s, %(runs)s, %(clients)s, %(keys)s)
+  AS new (value_date, debit, credit, amount, run, client, key)
+
+-- name: insert_results
+INSERT INTO ledger.result (cell, date, before, run, item, reason, sequence, balance)
+SELECT %(cell)s, %(date)s, %(before)s, run, item, reason, sequence, balance
+FROM unnest(%(runs)s, %(items)s, %(reasons)s, %(sequences)s, %(balances)s)
+  AS new (run, item, reason, sequence, balance)
+
+-- name: insert_requests
+-- In key order (O-10). Arrays travel as text, since an array of arrays would have to be rectangular.
+INSERT INTO ledger.request (date, client, key, fingerprint, kind, reason, value_date, run, reference,
+  debits, credits, amounts, accounts, sequences, balances)
+SELECT %(date)s, client, key, fingerprint, kind, reason, value_date, nullif(run, 0), reference,
+  debits::bigint[], credits::bigint[], amounts::bigint[], accounts::bigint[], sequences::bigint[], balances::bigint[]
+FROM unnest(%(clients)s, %(keys)s, %(fingerprints)s, %(kinds)s, %(reasons)s, %(value_dates)s, %(runs)s, %(references)s,
+  %(debits)s, %(credits)s, %(amounts)s, %(accounts)s, %(sequences)s, %(balances)s)
+  AS new (client, key, fingerprint, kind, reason, value_date, run, reference,
+    debits, credits, amounts, accounts, sequences, balances)
+
+-- name: insert_holds
+INSERT INTO ledger.hold (cell, status, placed_on, account, amount, expires_on, client, key)
+SELECT %(cell)s, 1, %(date)s, account, amount, expires_on, client, key
+FROM unnest(%(accounts)s, %(amounts)s, %(expires)s::date[], %(clients)s, %(keys)s)
+  AS new (account, amount, expires_on, client, key)
+
+-- name: end_holds
+UPDATE ledger.hold
+SET status = new.status, captured = new.captured, ended_on = %(date)s
+FROM unnest(%(statuses)s, %(captureds)s, %(clients)s, %(keys)s) AS new (status, captured, client, key)
+WHERE hold.client = new.client AND hold.key = new.key AND hold.status = 1
+
+-- name: mark_stuck
+INSERT INTO ledger.stuck_item (cell, account, run, item, error)
+VALUES (%(cell)s, %(account)s, %(run)s, %(item)s, %(error)s)
+ON CONFLICT DO NOTHING
+
+-- name: take_stuck
+DELETE FROM ledger.stuck_item WHERE cell = %(cell)s AND run = %(run)s AND item = %(item)s RETURNING account
+
+-- name: list_stuck
+SELECT account, run, item, error FROM ledger.stuck_item WHERE run = ANY (%(runs)s) ORDER BY run, item
+
+-- name: take_day
+-- Waits for the postings under way; those that come meanwhile wait behind it, so its time-out is short (O-10).
+SELECT pg_advisory_xact_lock(%(lock)s)
+
+-- name: switch_day
+UPDATE ledger.day SET business_date = %(date)s
+
+-- name: opening_entries
+-- Accounts imported before the first date: their opening entry (C-6) bears that date.
+INSERT INTO ledger.entry (cell, date, value_date, account, sequence, amount, balance, contra, kind)
+SELECT cell, %(date)s, %(date)s, account, 1, balance, balance, 9000, 10
+FROM ledger.account
+WHERE sequence = 1

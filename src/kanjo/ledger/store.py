@@ -1,0 +1,78 @@
+"""The seam between decisions and where they are kept: one protocol, obeyed by PostgreSQL and by an in-memory twin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from datetime import date
+from typing import Protocol
+
+import msgspec
+
+from kanjo.ledger.book import Book, Changes, Item, Key, Phase, Run, Wanted
+
+
+class Conflict(Exception):
+    """Two postings met (a deadlock, the same key at once): nothing was saved; do it again, it is decided afresh."""
+
+
+class OutcomeUnknown(Exception):
+    """The connection was lost while committing: the caller must repeat the key to learn the one true outcome."""
+
+
+class StoreFailed(Exception):
+    """The store cannot work at all just now (disk full, shutting down): nobody's fault among those who ask."""
+
+
+NOT_POISON = (Conflict, OutcomeUnknown, StoreFailed)
+"""Errors that say nothing about an instruction or item (O-9)."""
+
+
+class Day(msgspec.Struct, frozen=True):
+    """The business date, which cannot change while the unit lives, and the runs that are not closed."""
+
+    date: date | None
+    runs: dict[int, Run]
+
+
+def is_due(run: Run, today: date) -> bool:
+    """O-4: pre-business items are due from the moment their date opens, whatever the run's state but cancelled."""
+    return run.phase == Phase.PRE_BUSINESS and run.due <= today and not run.cancelled
+
+
+def due_runs(day: Day, wanted: Wanted) -> list[Run]:
+    """The runs whose items a posting settles, in O-1's order: all that is due, and those a worker may add."""
+    assert day.date is not None
+    today = day.date
+    also = set(wanted.also)
+    return sorted((run for run in day.runs.values() if is_due(run, today) or run.run in also), key=lambda run: run.rank)
+
+
+class Unit(Protocol):
+    """One database transaction on one cell. Calls come in the order of O-10: day, load, save."""
+
+    def day(self) -> Day:
+        """Take the shared day lock, then read the date and the open runs."""
+
+    def accounts_behind(self, reversals: Sequence[Key], holds: Sequence[Key]) -> set[int]:
+        """The accounts of the originals and holds that instructions refer to."""
+
+    def load(self, day: Day, wanted: Wanted) -> Book:
+        """Lock the accounts ascending, then read all that a decision on them needs."""
+
+    def save(self, changes: Changes) -> None:
+        """Write the changes, one statement a table."""
+
+    def mark_stuck(self, item: Item, error: str) -> None:
+        """Let this item hold its account (O-9)."""
+
+    def take_stuck(self, run: int, item: int) -> int | None:
+        """End that; returns the account, None when the item was not stuck."""
+
+
+class Store(Protocol):
+    def unit(self) -> AbstractContextManager[Unit]:
+        """Begin a unit; commits when the block ends, undoes everything when it raises.
+
+        Raises Conflict or OutcomeUnknown in place of the database's own errors of these kinds.
+        """
