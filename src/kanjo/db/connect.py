@@ -92,8 +92,8 @@ def reach(url: str, *, embedded: bool) -> Database:
         raise SystemFailed(
             "database-too-old",
             f"The database server is PostgreSQL {version // 10000}.{version % 10000}; Kanjo needs "
-            f"{VERSION_MIN // 10000} or later. Point KANJO_DATABASE_URL at a newer one, or unset it to use the embedded "
-            "one.",
+            f"{VERSION_MIN // 10000} or later. Point KANJO_DATABASE_URL at a newer one, or unset it to use the "
+            "embedded one.",
             found=version,
             expected=VERSION_MIN,
         )
@@ -102,4 +102,5 @@ def reach(url: str, *, embedded: bool) -> Database:
 
 def without_password(url: str) -> str:
     """The conninfo as it may be shown."""
-    return make_conninfo(**{name: value for name, value in conninfo_to_dict(url).items() if name != "password"})
+    shown: dict[str, Any] = {name: value for name, value in conninfo_to_dict(url).items() if name != "password"}
+    return make_conninfo(**shown)

@@ -41,6 +41,9 @@ _BY_WORDS = (
     ("authentication failed", "28"),
     ("no pg_hba.conf entry", "28"),
     ("no password supplied", "28"),
+    ('role "kanjo_service" does not exist', "42P01"),
+    ("permission denied to set role", "42501"),
+    ('role "', "28"),
     ("does not exist", "3D000"),
 )
 

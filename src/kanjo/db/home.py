@@ -7,6 +7,7 @@ not matter.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import stat
@@ -45,6 +46,7 @@ class Home:
 
     @property
     def start_lock(self) -> Path:
+        """The locks are explained in `last_out`."""
         return self.path / last_out.START_LOCK
 
     @property
@@ -54,6 +56,10 @@ class Home:
     @property
     def server_lock(self) -> Path:
         return self.path / last_out.SERVER_LOCK
+
+    @property
+    def watch_lock(self) -> Path:
+        return self.path / last_out.WATCH_LOCK
 
     @property
     def keep(self) -> Path:
@@ -71,37 +77,34 @@ def choose(home: Path | None = None) -> Home:
     return Home((home or Path(os.environ.get("KANJO_HOME") or ".kanjo")).expanduser().resolve())
 
 
-def _is_ours(home: Home) -> bool:
-    """Whether we may set this folder's mode: it is empty or Kanjo has used it before."""
-    return home.start_lock.exists() or not any(home.path.iterdir())
-
-
 def prepare(home: Home) -> Account:
     """Make the folder with the modes it needs and say who runs the server there.
 
     Errors: `home-unwritable`, `home-foreign` (another user's), `home-unreachable` (the server's user cannot get there).
     """
     try:
-        home.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        account = server_account(home.data)
+        _make(home.path, 0o711 if account.handed_over else 0o700)
         owner = home.path.stat().st_uid
-        if owner != os.geteuid() and os.geteuid() != 0:
+        if owner != os.geteuid():
             raise SystemFailed(
                 "home-foreign",
-                f"{home.path} belongs to another user (number {owner}). Set KANJO_HOME to a folder of your own.",
+                f"{home.path} belongs to another user (number {owner}). Run Kanjo as that user, or set KANJO_HOME to a "
+                "folder of your own.",
                 home=str(home.path),
             )
-        account = server_account(home.data)
-        if _is_ours(home):
-            home.path.chmod(0o711 if account.handed_over else 0o700)
-        os.close(os.open(home.start_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        closed = account.closed_folder(home.path)
+        if closed == home.path and not any(home.path.iterdir()):
+            # an empty folder given to us to live in: ours to open
+            home.path.chmod(home.path.stat().st_mode | 0o711)
+            closed = account.closed_folder(home.path)
+        if closed is None:
+            os.close(os.open(home.start_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
     except OSError as error:
-        raise SystemFailed(
-            "home-unwritable",
-            f"Kanjo cannot use {home.path} for its database: {error.strerror}. Set KANJO_HOME to a folder that you may "
-            "write to, or KANJO_DATABASE_URL to a PostgreSQL of your own.",
-            home=str(home.path),
-        ) from error
-    if (closed := account.closed_folder(home.path)) is not None:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise unwritable(home, error) from error
+    if closed is not None:
         raise SystemFailed(
             "home-unreachable",
             f"Root cannot run PostgreSQL, and the user {account.name}, who runs it instead, cannot enter {closed}. Set "
@@ -113,13 +116,33 @@ def prepare(home: Home) -> Account:
     return account
 
 
+def unwritable(home: Home, error: OSError) -> SystemFailed:
+    """What to say when we may not use the folder."""
+    return SystemFailed(
+        "home-unwritable",
+        f"Kanjo cannot use {home.path} for its database: {error.strerror} ({error.filename}). Set KANJO_HOME to a "
+        "folder that you may write to, or KANJO_DATABASE_URL to a PostgreSQL of your own.",
+        home=str(home.path),
+    )
+
+
+def _make(folder: Path, mode: int) -> None:
+    """Make `folder` and what is missing on the way to it, with modes that do not depend on the umask."""
+    if folder.is_dir():
+        return
+    _make(folder.parent, mode)
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+        folder.chmod(mode)
+
+
 def socket_folder(home: Home, account: Account) -> Path:
     """Make the folder of the server's socket: in the home, or a short one when the kernel would refuse that path."""
     folder = home.path / "run"
     # libpq takes a comma for a list of hosts
     if len(os.fsencode(folder)) <= SOCKET_FOLDER_BYTES_MAX and "," not in str(folder):
         folder.mkdir(mode=0o700, exist_ok=True)
-        account.give(folder, 0o700)
+        account.give(folder)
         return folder
     # a name that follows from the home, so that what a killed server left is found again
     name = "kanjo-" + hashlib.sha256(os.fsencode(home.path) + b"\0" + str(account.uid).encode()).hexdigest()[:16]
@@ -127,13 +150,13 @@ def socket_folder(home: Home, account: Account) -> Path:
     folder = parent / name
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
-        account.give(folder, 0o700)
+        account.give(folder)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != account.uid or stat.S_IMODE(found.st_mode) != 0o700:
         raise SystemFailed(
             "socket-folder-foreign",
-            f"{folder}, where the database's socket must go because the path of {home.path} is too long for one, is not "
-            f"a folder of {account.name} alone. Remove it, or set KANJO_HOME to a shorter path.",
+            f"{folder}, where the database's socket must go because the path of {home.path} is too long for it, is "
+            f"not a folder of {account.name} alone. Remove it, or set KANJO_HOME to a shorter path.",
             folder=str(folder),
         )
     return folder

@@ -6,7 +6,8 @@ them lives. Decisions to start or stop are taken under an exclusive `flock` on `
 
 This file is also a program of its own, the watcher: started beside the server, it sleeps in the kernel until the last
 user is gone and then stops a server whose users were all killed. It therefore imports nothing but the standard library
-and stays small while it waits.
+and stays small while it waits. It waits on `watch.lock`, which users share too, so that its waking is never taken for a
+user.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pathlib import Path
 START_LOCK = "start.lock"
 USERS_LOCK = "users.lock"
 SERVER_LOCK = "server.lock"
+WATCH_LOCK = "watch.lock"
 KEEP = "keep"
 DATA = "data"
 
@@ -144,7 +146,7 @@ def stop_if_unused(home: Path, tell: Callable[[str], None] = nothing) -> bool:
 def watch(home: Path) -> None:
     """Sleep until no user is left, then stop the server; ends when it is stopped, kept, or its folder is gone."""
     while True:
-        os.close(take(home / USERS_LOCK, fcntl.LOCK_EX, create=False))
+        os.close(take(home / WATCH_LOCK, fcntl.LOCK_EX, create=False))
         if stop_if_unused(home) or (home / KEEP).exists():
             return
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from kanjo.db import home as homes
 from kanjo.db.connect import Database
 from kanjo.db.explain import explain
 from kanjo.db.home import Home
-from kanjo.db.open import NAME, database, external_url
+from kanjo.db.open import NAME, create_database, database, external_url
 from kanjo.errors import Refused
 
 # How much room the database takes.
@@ -27,6 +25,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
     embedded: bool
     running: bool
+    starting: bool = False
     kept_running: bool
     url: str | None = None
     version: str | None = None
@@ -48,8 +47,7 @@ def up(home: Path | None = None, *, progress: Callable[[str], None] | None = Non
         migrate.to(found)
         if not found.embedded:
             return status(home)
-        chosen = homes.choose(home)
-        os.close(os.open(chosen.keep, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        server.keep(homes.choose(home))
         return status(home)
 
 
@@ -60,10 +58,7 @@ def down(home: Path | None = None, *, progress: Callable[[str], None] | None = N
             "not-embedded", "KANJO_DATABASE_URL names a database that Kanjo did not start, so it does not stop it."
         )
     chosen = homes.choose(home)
-    if chosen.start_lock.exists():
-        chosen.keep.unlink(missing_ok=True)
-        if not last_out.stop_if_unused(chosen.path, progress or last_out.nothing):
-            server.watch(chosen)
+    server.release(chosen, progress or last_out.nothing)
     return status(home)
 
 
@@ -73,17 +68,18 @@ def status(home: Path | None = None) -> Status:
         found = connect.reach(named, embedded=False)
         return _status_of(found, pid=None, home=None, socket=None)
     chosen = homes.choose(home)
-    stopped = Status(
-        embedded=True,
-        running=False,
-        kept_running=chosen.keep.exists(),
-        schema_expected=migrate.head(),
-        home=str(chosen.path),
-        data_directory=str(chosen.data) if chosen.data.exists() else None,
-    )
     running = server.find(chosen)
-    if running is None:
-        return stopped
+    if running is None or not server.answers(running):
+        return Status(
+            embedded=True,
+            running=False,
+            starting=running is not None,
+            kept_running=chosen.keep.exists(),
+            schema_expected=migrate.head(),
+            home=str(chosen.path),
+            data_directory=str(chosen.data) if chosen.data.exists() else None,
+        )
+    create_database(running)
     found = connect.reach(running.conninfo(NAME), embedded=True)
     return _status_of(found, pid=last_out.postmaster_pid(chosen.path), home=chosen, socket=running.socket)
 
@@ -110,15 +106,3 @@ def _status_of(found: Database, *, pid: int | None, home: Home | None, socket: P
         data_directory=str(home.data) if home else None,
         socket=str(socket) if socket else None,
     )
-
-
-def in_use(home: Path | None = None) -> bool:
-    """Whether a command uses the embedded server now."""
-    chosen = homes.choose(home)
-    if not chosen.users_lock.exists():
-        return False
-    lock = last_out.take_now(chosen.users_lock, fcntl.LOCK_EX, create=False)
-    if lock is None:
-        return True
-    os.close(lock)
-    return False

@@ -63,8 +63,11 @@ def _current(connection: psycopg.Connection[tuple[Any, ...]]) -> tuple[str | Non
 
 def current(database: Database) -> tuple[str | None, bool]:
     """The step the schema stands at (None: no schema of Kanjo), and whether anything else lives in the database."""
-    with database.connect(role="owner") as connection:
-        return _current(connection)
+    try:
+        with database.connect(role="owner") as connection:
+            return _current(connection)
+    except psycopg.Error as error:
+        raise explain(error) from error
 
 
 def to(database: Database, target: str = "head") -> None:
@@ -106,8 +109,11 @@ def _run(connection: psycopg.Connection[tuple[Any, ...]], target: str, *, forwar
     engine = sqlalchemy.create_engine(
         "postgresql+psycopg://", creator=lambda: connection, poolclass=sqlalchemy.pool.StaticPool
     )
-    with engine.connect() as bound:
-        (command.upgrade if forward else command.downgrade)(_config(bound), target)
+    try:
+        with engine.connect() as bound:
+            (command.upgrade if forward else command.downgrade)(_config(bound), target)
+    except sqlalchemy.exc.DBAPIError as error:  # the driver's error in alembic's own statements
+        raise error.orig or error from error
 
 
 def _config(bound: object) -> Config:
@@ -143,14 +149,14 @@ def ensure(database: Database) -> None:
     if standing is None and inhabited and not database.embedded:
         raise SystemFailed(
             "database-not-empty",
-            f"The database {database.name} holds tables of somebody else and no schema of Kanjo. If it is the right one, "
-            "run `kanjo up` to put the schema beside them; else correct KANJO_DATABASE_URL.",
+            f"The database {database.name} holds tables of somebody else and no schema of Kanjo. If it is the right "
+            "one, run `kanjo up` to put the schema beside them; else correct KANJO_DATABASE_URL.",
         )
     if standing is not None and not database.embedded:
         raise SystemFailed(
             "schema-behind",
-            f"The schema of {database.name} is at step {standing}; this Kanjo needs {head()}. Run `kanjo up` to migrate "
-            "it (make a backup first).",
+            f"The schema of {database.name} is at step {standing}; this Kanjo needs {head()}. Run `kanjo up` to "
+            "migrate it (make a backup first).",
             found=standing,
             expected=head(),
         )

@@ -13,6 +13,7 @@ from kanjo.db import connect, last_out, server
 from kanjo.db import home as homes
 from kanjo.db import migrate as migrations
 from kanjo.db.connect import Database
+from kanjo.db.explain import explain
 
 # The embedded server's database.
 NAME = "kanjo"
@@ -56,7 +57,10 @@ def _checked(found: Database, with_schema: bool) -> Database:
 
 def create_database(running: server.Running) -> None:
     """Create the embedded server's database if this is its first use; another command may be doing the same."""
-    with psycopg.connect(running.conninfo("postgres"), autocommit=True) as connection:
-        if connection.execute(DATABASE_EXISTS, (NAME,)).fetchone() is None:
-            with contextlib.suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
-                connection.execute(f"CREATE DATABASE {NAME} TEMPLATE template0")
+    try:
+        with psycopg.connect(running.conninfo("postgres"), autocommit=True) as connection:
+            if connection.execute(DATABASE_EXISTS, (NAME,)).fetchone() is None:
+                with contextlib.suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
+                    connection.execute(f"CREATE DATABASE {NAME} TEMPLATE template0")
+    except psycopg.Error as error:
+        raise explain(error) from error

@@ -32,8 +32,11 @@ SILENT_S_MAX = 120.0
 STARTS_MAX = 5
 LOG_LINES_SHOWN = 8
 
-# Kept so that a server which ends before us is reaped and not reported as a forgotten child.
-_children: list[subprocess.Popen[bytes]] = []
+# How long to wait for the stopped server and its watcher to be seen dead by their parent, us.
+REAP_S_MAX = 1.0
+
+# By home: servers and watchers that this process started, so that they are reaped when they end before it.
+_children: dict[Path, list[subprocess.Popen[bytes]]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,8 @@ class Running:
             port=5432,
             user=settings.SUPERUSER,
             dbname=database_name,
+            hostaddr="",  # else PGHOSTADDR of the caller's environment would lead elsewhere
+            target_session_attrs="any",
             requirepeer=self.account_name,
             sslmode="disable",
             gssencmode="disable",
@@ -60,43 +65,103 @@ class Running:
 @contextlib.contextmanager
 def use(home: Home, tell: Tell = last_out.nothing) -> Iterator[Running]:
     """Use the server of `home`: start it if none runs, count as a user meanwhile, stop it if nobody else is left."""
-    account = homes.prepare(home)
+    with _explained(home):
+        account = homes.prepare(home)
+        held = _enter(home, tell)
     try:
-        users = _enter(home, tell)
-        try:
-            yield _ensure_running(home, account, tell)
-        finally:
-            os.close(users)
-            last_out.stop_if_unused(home.path, tell)
-            for child in _children:
-                child.poll()
-            _children[:] = [child for child in _children if child.returncode is None]
+        with _explained(home):
+            running = _ensure_running(home, account, tell)
+        yield running
+    finally:
+        _leave(home, held, tell)
+
+
+@contextlib.contextmanager
+def _explained(home: Home) -> Iterator[None]:
+    """Say what an error of the file system means; only around our own work, never around the caller's."""
+    try:
+        yield
     except OSError as error:
-        raise _explain(error, home) from error
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise cluster.disk_full(home.path) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise homes.unwritable(home, error) from error
+        raise
 
 
-def _explain(error: OSError, home: Home) -> SystemFailed:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return cluster.disk_full(home.path)
-    raise error
+def _enter(home: Home, tell: Tell) -> tuple[int, int]:
+    """Become a user. Under `start.lock`, so that nobody stops the server between our look and our use."""
+    with _deciding(home, tell):
+        users = last_out.take(home.users_lock, fcntl.LOCK_SH)
+        try:
+            return users, last_out.take(home.watch_lock, fcntl.LOCK_SH)
+        except BaseException:
+            os.close(users)
+            raise
+
+
+def _leave(home: Home, held: tuple[int, int], tell: Tell) -> None:
+    """Stop being a user, and the server with it when nobody else is left."""
+    users, watch_lock = held
+    os.close(users)
+    stopped = False
+    try:
+        with contextlib.suppress(FileNotFoundError):  # somebody removed the folder under us
+            stopped = last_out.stop_if_unused(home.path, tell)
+    finally:
+        os.close(watch_lock)  # the watcher wakes only now, and finds nothing left to do
+    _reap(home, wait_s=REAP_S_MAX if stopped else 0.0)
+
+
+def _reap(home: Home, wait_s: float) -> None:
+    """Take leave of our children that have ended, or end now because the server was stopped."""
+    children = _children.pop(home.path, [])
+    deadline = time.monotonic() + wait_s
+    for child in children:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(max(0.0, deadline - time.monotonic()))
+    if alive := [child for child in children if child.returncode is None]:
+        _children[home.path] = alive
+
+
+def keep(home: Home) -> None:
+    """Let the server stay when its last user leaves."""
+    with _explained(home):
+        os.close(os.open(home.keep, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+
+
+def release(home: Home, tell: Tell) -> None:
+    """Undo `keep`: stop the server at once, or let it stop with the last of those who still use it."""
+    with _explained(home):
+        if not home.start_lock.exists():
+            return
+        home.keep.unlink(missing_ok=True)
+        if not home.users_lock.exists():
+            return
+        if last_out.stop_if_unused(home.path, tell):
+            _reap(home, REAP_S_MAX)
+        else:
+            watch(home)
 
 
 def find(home: Home) -> Running | None:
-    """The server of `home` if one runs and answers; starts nothing and changes nothing."""
-    if not home.start_lock.exists() or not home.data.exists():
-        return None
-    with _deciding(home, last_out.nothing):
-        if not last_out.server_lives(home.path):
+    """The server of `home` if one lives; starts nothing and changes nothing. It may not answer yet: see `answers`."""
+    with _explained(home):
+        if not home.start_lock.exists() or not home.data.exists():
             return None
-    socket = Path(str(last_out.read_record(home.path).get("socket") or home.path / "run"))
-    running = Running(home, socket, server_account(home.data).name)
-    return running if pq.PGconn.ping(running.conninfo("postgres").encode()) == pq.Ping.OK else None
+        with _deciding(home, last_out.nothing):
+            if not last_out.server_lives(home.path):
+                return None
+        return Running(home, _recorded_socket(home), server_account(home.data).name)
 
 
-def _enter(home: Home, tell: Tell) -> int:
-    """Become a user. Under `start.lock`, so that nobody stops the server between our look and our use."""
-    with _deciding(home, tell):
-        return last_out.take(home.users_lock, fcntl.LOCK_SH)
+def answers(running: Running) -> bool:
+    """Whether the server takes connections now, which one that starts or recovers does not yet."""
+    return pq.PGconn.ping(running.conninfo("postgres").encode()) == pq.Ping.OK
+
+
+def _recorded_socket(home: Home) -> Path:
+    return Path(str(last_out.read_record(home.path).get("socket") or home.path / "run"))
 
 
 @contextlib.contextmanager
@@ -120,8 +185,7 @@ def _ensure_running(home: Home, account: Account, tell: Tell) -> Running:
     for _ in range(STARTS_MAX):
         with _deciding(home, tell):
             started = _start_if_none_lives(home, account, tell)
-            socket = Path(str(last_out.read_record(home.path).get("socket") or home.path / "run"))
-        running = Running(home, socket, account.name)
+            running = Running(home, _recorded_socket(home), account.name)
         if _wait_until_ready(running, tell):
             return running
         if started:
@@ -144,7 +208,11 @@ def _start_if_none_lives(home: Home, account: Account, tell: Tell) -> bool:
         cluster.forget_dead_server(home, socket)
         last_out.write_record(lock, {"socket": str(socket)})
         child = _spawn(home, account, programs, socket, lock)
-        last_out.write_record(lock, {"pid": child.pid, "socket": str(socket)})
+        try:
+            last_out.write_record(lock, {"pid": child.pid, "socket": str(socket)})
+        except OSError:
+            child.kill()
+            raise
     finally:
         os.close(lock)  # the postmaster holds its own copy now; ours must not keep the lock alive
     watch(home)
@@ -172,7 +240,7 @@ def _spawn(home: Home, account: Account, programs: Path, socket: Path, lock: int
         )
     finally:
         os.close(log)
-    _children.append(child)
+    _children.setdefault(home.path, []).append(child)
     return child
 
 
@@ -193,7 +261,7 @@ def watch(home: Home) -> None:
         cwd="/",
         start_new_session=True,
     )
-    _children.append(child)
+    _children.setdefault(home.path, []).append(child)
 
 
 def _wait_until_ready(running: Running, tell: Tell) -> bool:

@@ -61,6 +61,9 @@ def sized(memory: int, disk_free: int) -> Mapping[str, str]:
         "autovacuum_naptime": "15s",
         "log_startup_progress_interval": "1s",
         "log_checkpoints": "off",
+        # statements and rows hold names and amounts: they never reach a log
+        "log_min_error_statement": "panic",
+        "log_error_verbosity": "terse",
         "log_line_prefix": "%m [%p] %a ",
         "log_timezone": "UTC",
         "timezone": "UTC",
@@ -71,12 +74,12 @@ def sized(memory: int, disk_free: int) -> Mapping[str, str]:
     }
 
 
-def configuration(data: Path) -> str:
-    """The text of postgresql.conf; what is in `local.conf` beside it, or set by ALTER SYSTEM, stands over it."""
+def configuration(data: Path, local: Path) -> str:
+    """The text of postgresql.conf; what is in `local`, or set by ALTER SYSTEM, stands over it."""
     lines = [f"{name} = '{value}'" for name, value in sized(memory_bytes(), shutil.disk_usage(data).free).items()]
-    return "\n".join(["# Written by Kanjo at every start: put your own into local.conf.", *lines, ""]) + (
-        "include_if_exists = 'local.conf'\n"
-    )
+    if local.exists():
+        lines.append(f"include '{local.name}'")
+    return "\n".join([f"# Written by Kanjo at every start: put your own settings into {local.name}.", *lines, ""])
 
 
 HBA = f"""\
