@@ -36,6 +36,7 @@ from kanjo.ledger.instruction import (
     withdrawal,
 )
 from kanjo.ledger.memory import MemoryStore, MemoryUnit
+from kanjo.ledger.opening import export_accounts, import_accounts
 from kanjo.ledger.outcome import Answer, EntryLine, NotDecided, Outcome, Snapshot, Touch
 from kanjo.ledger.partitions import ensure_partitions
 from kanjo.ledger.post import ITEMS_MAX, enquire, post, post_in, settle, settle_in
@@ -91,6 +92,8 @@ __all__ = [
     "deposit",
     "enquire",
     "ensure_partitions",
+    "export_accounts",
+    "import_accounts",
     "is_account",
     "open_day",
     "parse_account",
