@@ -15,7 +15,7 @@ from kanjo.ledger.account import (
     parse_account,
     show_account,
 )
-from kanjo.ledger.book import HoldStatus, Item, ItemKind, LawBroken, Phase, Run, Wanted
+from kanjo.ledger.book import HoldStatus, Item, ItemKind, LawBroken, Phase, Run, StuckItem, Wanted
 from kanjo.ledger.chart import Code
 from kanjo.ledger.day import business_date, open_day, require_forward
 from kanjo.ledger.instruction import (
@@ -43,6 +43,7 @@ from kanjo.ledger.post import ITEMS_MAX, enquire, post, post_in, settle, settle_
 from kanjo.ledger.postgres import PostgresStore, PostgresUnit
 from kanjo.ledger.reason import Reason
 from kanjo.ledger.store import Conflict, Day, OutcomeUnknown, Store, StoreFailed, Unit
+from kanjo.ledger.verdict import give_verdict
 
 __all__ = [
     "AMOUNT_MAX_YEN",
@@ -83,6 +84,7 @@ __all__ = [
     "Status",
     "Store",
     "StoreFailed",
+    "StuckItem",
     "Touch",
     "Unit",
     "Wanted",
@@ -94,6 +96,7 @@ __all__ = [
     "ensure_partitions",
     "export_accounts",
     "import_accounts",
+    "give_verdict",
     "is_account",
     "open_day",
     "parse_account",

@@ -82,6 +82,15 @@ class Item(NamedTuple):
     customer: str | None = None
 
 
+class StuckItem(msgspec.Struct, frozen=True):
+    """An item that holds its account, and the error that it met (O-9)."""
+
+    account: int
+    run: int
+    item: int
+    error: str
+
+
 class Hold(msgspec.Struct):
     """Money set aside under its placing key; a working copy."""
 
@@ -114,7 +123,7 @@ class Book(msgspec.Struct, kw_only=True):
     """Everything a decision may look at, loaded under the locks of O-10.
 
     `items` stand in the order they must be settled, account by account; `unfinished` are accounts of which more is
-    due than was loaded (O-8); `stuck` are items that hold their account (O-9).
+    due than was loaded (O-8); `stuck` are items that hold their account (O-9); `verdicts` are outcomes an operator gives.
     """
 
     date: date
@@ -129,6 +138,7 @@ class Book(msgspec.Struct, kw_only=True):
     requests: dict[Key, Outcome] = {}
     reversed: set[Key] = set()
     with_runs: set[int] = set()
+    verdicts: dict[tuple[int, int], int] = {}
 
 
 class Results(msgspec.Struct):

@@ -61,6 +61,7 @@ def settle(book: Book, changes: Changes) -> set[int]:
     held_up: set[int] = set()
     results, entries = changes.results, changes.item_entries
     accounts, stuck, mandates, expiring = book.accounts, book.stuck, book.mandates, book.expiring
+    verdicts = book.verdicts
     run_number, cancelled, value_date = -1, False, book.date
     for number, run, item, kind, amount_yen, _ in book.items:
         if held_up and number in held_up:
@@ -82,8 +83,8 @@ def settle(book: Book, changes: Changes) -> set[int]:
         results.item.append(item)
         results.sequence.append(sequence)
         results.balance_yen.append(balance_yen)
-        if cancelled:
-            results.reason.append(Reason.CANCELLED)
+        if cancelled or (verdicts and (run, item) in verdicts):
+            results.reason.append(verdicts.get((run, item), Reason.CANCELLED))
             continue
         signed_yen = amount_yen if kind == ItemKind.CREDIT else -amount_yen
         mandate = mandates.get((run, item), MandateState.NOT_ASKED) if mandates else MandateState.NOT_ASKED

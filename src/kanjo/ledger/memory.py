@@ -11,7 +11,19 @@ from typing import Any
 import msgspec
 
 from kanjo.ledger.account import Account
-from kanjo.ledger.book import Book, Changes, Hold, HoldStatus, Item, Key, LawBroken, MandateState, Run, Wanted
+from kanjo.ledger.book import (
+    Book,
+    Changes,
+    Hold,
+    HoldStatus,
+    Item,
+    Key,
+    LawBroken,
+    MandateState,
+    Run,
+    StuckItem,
+    Wanted,
+)
 from kanjo.ledger.instruction import Kind
 from kanjo.ledger.outcome import Outcome
 from kanjo.ledger.reason import Reason
@@ -239,3 +251,10 @@ class MemoryUnit:
     def take_stuck(self, run: int, item: int) -> int | None:
         found = self.tables.stuck.pop((run, item), None)
         return found[0] if found else None
+
+    def list_stuck(self, runs: Sequence[int]) -> list[StuckItem]:
+        return [
+            StuckItem(account, run, item, error)
+            for (run, item), (account, error) in sorted(self.tables.stuck.items())
+            if run in runs
+        ]

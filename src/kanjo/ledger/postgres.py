@@ -13,7 +13,7 @@ from psycopg import errors
 from kanjo.db.columns import Date, Int2, Int4, Int8, Text, Uuid
 from kanjo.db.queries import Queries
 from kanjo.ledger.account import Account
-from kanjo.ledger.book import Book, Changes, Hold, Item, Key, LawBroken, MandateState, Run, Wanted
+from kanjo.ledger.book import Book, Changes, Hold, Item, Key, LawBroken, MandateState, Run, StuckItem, Wanted
 from kanjo.ledger.chart import Code
 from kanjo.ledger.instruction import Kind, Movement
 from kanjo.ledger.outcome import Outcome, Touch
@@ -212,6 +212,10 @@ class PostgresUnit:
     def take_stuck(self, run: int, item: int) -> int | None:
         [rows] = self._run(("take_stuck", {"cell": self.cell, "run": run, "item": item}))
         return rows[0][0] if rows else None
+
+    def list_stuck(self, runs: Sequence[int]) -> list[StuckItem]:
+        [rows] = self._run(("list_stuck", {"runs": Int4(runs)}))
+        return [StuckItem(*row) for row in rows]
 
 
 class PostgresStore:

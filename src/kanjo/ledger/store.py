@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from kanjo.ledger.book import Book, Changes, Item, Key, Phase, Run, Wanted
+from kanjo.ledger.book import Book, Changes, Item, Key, Phase, Run, StuckItem, Wanted
 
 
 class Conflict(Exception):
@@ -68,6 +68,9 @@ class Unit(Protocol):
 
     def take_stuck(self, run: int, item: int) -> int | None:
         """End that; returns the account, None when the item was not stuck."""
+
+    def list_stuck(self, runs: Sequence[int]) -> list[StuckItem]:
+        """What is stuck of these runs."""
 
 
 class Store(Protocol):

@@ -1,0 +1,56 @@
+"""The centre cut (センタカット): mass postings beside online, in runs that are loaded, settled, paused, closed.
+
+It brings items to the ledger and workers to the items; it writes no balance and knows no file format. Start reading at
+`work.py`, then `load.py` and `close.py`; a new batch business begins at `business.py`.
+"""
+
+from kanjo.centercut.business import GROUP, Business, Payment, business_named, businesses
+from kanjo.centercut.close import close_if_settled
+from kanjo.centercut.flow import Flow, Pace, first_pace, next_pace
+from kanjo.centercut.load import Loaded, Loading, RunLoading, load
+from kanjo.centercut.operate import cancel, fail, pause, resume, retry, start, withdraw
+from kanjo.centercut.process import REAL_CLOCK, Orders, run_worker, start_worker
+from kanjo.centercut.run import Items, RunRow, State, Totals
+from kanjo.centercut.status import RunStatus, status
+from kanjo.centercut.store import Runs, runs_in
+from kanjo.centercut.work import Clock, Step, step, work
+
+__all__ = [
+    "GROUP",
+    "REAL_CLOCK",
+    "Business",
+    "Clock",
+    "Flow",
+    "Items",
+    "Loaded",
+    "Loading",
+    "Orders",
+    "Pace",
+    "Payment",
+    "RunLoading",
+    "RunRow",
+    "RunStatus",
+    "Runs",
+    "State",
+    "Step",
+    "Totals",
+    "business_named",
+    "businesses",
+    "cancel",
+    "close_if_settled",
+    "fail",
+    "first_pace",
+    "load",
+    "next_pace",
+    "pause",
+    "resume",
+    "retry",
+    "run_worker",
+    "runs_in",
+    "start",
+    "start_worker",
+    "status",
+    "step",
+    "withdraw",
+    "work",
+]

@@ -1,0 +1,227 @@
+"""Runs and slices on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+
+import numpy as np
+from psycopg.types.json import Jsonb
+
+from kanjo.centercut.run import Finish, Items, NewRun, RunRow, Slice, Totals
+from kanjo.db.columns import POSTGRES_EPOCH
+from kanjo.db.queries import Queries
+from kanjo.ledger import Item, Phase, PostgresUnit, Reason, business_date
+
+SQL = Queries("kanjo.centercut")
+
+_COPY = "COPY ledger.item (cell, date, run, kind, item, account, amount, customer) FROM STDIN (FORMAT BINARY)"
+_COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_COPY_END = b"\xff\xff"
+_FIXED = [
+    ("fields", ">i2"),
+    ("cell_length", ">i4"),
+    ("cell", ">i2"),
+    ("date_length", ">i4"),
+    ("date", ">i4"),
+    ("run_length", ">i4"),
+    ("run", ">i4"),
+    ("kind_length", ">i4"),
+    ("kind", ">i2"),
+    ("item_length", ">i4"),
+    ("item", ">i4"),
+    ("account_length", ">i4"),
+    ("account", ">i8"),
+    ("amount_length", ">i4"),
+    ("amount", ">i8"),
+    ("customer_length", ">i4"),
+]
+
+
+class PostgresRuns:
+    """Obeys `store.Runs`."""
+
+    def __init__(self, unit: PostgresUnit) -> None:
+        self._connection = unit.connection
+        self._cell = unit.cell
+
+    def _rows(self, name: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        cursor = self._connection.execute(SQL[name], parameters | {"cell": self._cell})
+        return cursor.fetchall() if cursor.description else []
+
+    def _value(self, name: str, **parameters: Any) -> Any:
+        rows = self._rows(name, **parameters)
+        return rows[0][0] if rows else None
+
+    def today(self) -> date | None:
+        return business_date(self._connection)
+
+    def register(self, new: NewRun) -> int:
+        run: int = self._value(
+            "register_facts",
+            due=new.due,
+            phase=int(new.phase),
+            priority=new.priority,
+            registered_on=new.registered_on,
+            registered_at=new.registered_at,
+            originator=new.originator,
+            account=new.account,
+        )
+        self._rows("register_run", run=run, business=new.business, reference=new.reference, detail=Jsonb(new.detail))
+        return run
+
+    def add_items(self, run: int, new: NewRun, items: Items) -> None:
+        with self._connection.cursor().copy(_COPY) as copy:
+            copy.write(_COPY_HEADER + copy_rows(self._cell, run, new.due.toordinal(), items) + _COPY_END)
+
+    def end_loading(
+        self,
+        run: int,
+        *,
+        digest: str,
+        items: int,
+        amount_yen: int,
+        other_bank_items: int,
+        other_bank_amount_yen: int,
+        funded_yen: int,
+        detail: dict[str, Any],
+    ) -> None:
+        self._rows(
+            "end_loading",
+            run=run,
+            digest=digest,
+            items=items,
+            amount=amount_yen,
+            other_bank_items=other_bank_items,
+            other_bank_amount=other_bank_amount_yen,
+            funded=funded_yen,
+            detail=Jsonb(detail),
+        )
+
+    def find_digest(self, run: int, digest: str) -> int | None:
+        self._rows("lock_digest", digest=digest)
+        found: int | None = self._value("find_digest", run=run, digest=digest)
+        return found
+
+    def find_alike(self, run: int, new: NewRun, amount_yen: int) -> int | None:
+        found: int | None = self._value(
+            "find_alike", run=run, reference=new.reference, due=new.due, business=new.business, amount=amount_yen
+        )
+        return found
+
+    def make_slices(self, run: int, new: NewRun, items_max: int) -> None:
+        self._rows("make_slices", run=run, due=new.due, items_max=items_max)
+
+    def claim(self, runs: Sequence[int] | None) -> Slice | None:
+        rows = self._rows("claim", runs=None if runs is None else list(runs))
+        return Slice(*rows[0]) if rows else None
+
+    def first_claim(self, run: int, at: datetime) -> None:
+        self._rows("first_claim", run=run, at=at)
+
+    def accounts_of(self, claimed: Slice) -> list[int]:
+        rows = self._rows(
+            "slice_accounts",
+            run=claimed.run,
+            due=claimed.due,
+            first_account=claimed.first_account,
+            last_account=claimed.last_account,
+        )
+        return [account for (account,) in rows]
+
+    def released(self) -> list[int]:
+        return [run for (run,) in self._rows("released_runs")]
+
+    def end_slice(self, claimed: Slice) -> None:
+        self._rows("end_slice", run=claimed.run, slice=claimed.slice)
+
+    def open_slices(self, run: int) -> int:
+        return int(self._value("open_slices", run=run))
+
+    def lock_run(self, run: int) -> None:
+        self._rows("lock_run", run=run)
+
+    def rows(self, runs: Sequence[int] | None) -> list[RunRow]:
+        rows = self._rows("rows", runs=None if runs is None else list(runs))
+        return [RunRow(**dict(zip(RunRow.__struct_fields__, _phased(row), strict=True))) for row in rows]
+
+    def totals(self, row: RunRow) -> Totals:
+        [found] = self._rows("totals", run=row.run, due=row.due)
+        return Totals(**dict(zip(Totals.__struct_fields__, map(int, found), strict=True)))
+
+    def counts(self, runs: Sequence[int]) -> dict[int, Totals]:
+        return {
+            run: Totals(settled=settled, accepted=accepted, refused=settled - accepted, settled_by_before=before)
+            for run, settled, accepted, before in self._rows("counts", runs=list(runs))
+        }
+
+    def item(self, row: RunRow, item: int) -> tuple[Item, Reason | None] | None:
+        rows = self._rows("item", run=row.run, due=row.due, item=item)
+        if not rows:
+            return None
+        *fields, reason = rows[0]
+        return Item(*fields), None if reason is None else Reason(reason)
+
+    def set_started(self, runs: Sequence[int]) -> None:
+        self._rows("set_started", runs=list(runs))
+
+    def set_paused(self, run: int, paused: bool) -> None:
+        self._rows("set_paused", run=run, paused=paused)
+
+    def set_cancelled(self, run: int) -> None:
+        self._rows("set_cancelled", run=run)
+
+    def set_finished(self, run: int, finished: Finish, at: datetime, note: str) -> None:
+        self._rows("set_closed", run=run)
+        self._rows("set_finished", run=run, finished=finished, at=at, note=note)
+
+    def set_detail(self, run: int, detail: dict[str, Any]) -> None:
+        self._rows("set_detail", run=run, detail=Jsonb(detail))
+
+
+def _phased(row: tuple[Any, ...]) -> list[Any]:
+    values = list(row)
+    values[3] = Phase(values[3])
+    return values
+
+
+def copy_rows(cell: int, run: int, due_ordinal: int, items: Items) -> bytes:
+    """The rows of a binary COPY, written by numpy in one go; customers of one width cost no loop either."""
+    customers, width = _customers(items)
+    columns = [*_FIXED, ("customer", f"S{width}")] if width else _FIXED
+    rows = np.zeros(len(items), dtype=columns)
+    rows["fields"] = 8
+    for name, value in (("cell", cell), ("date", due_ordinal - POSTGRES_EPOCH), ("run", run), ("kind", items.kind)):
+        rows[name + "_length"] = rows.dtype[name].itemsize
+        rows[name] = value
+    for name, values in (("item", items.item), ("account", items.account), ("amount", items.amount_yen)):
+        rows[name + "_length"] = rows.dtype[name].itemsize
+        rows[name] = values
+    rows["customer_length"] = width or -1
+    if not width:
+        if customers is None:
+            return rows.tobytes()
+        fixed = rows.dtype.itemsize
+        packed = rows.tobytes()
+        parts = []
+        for index, customer in enumerate(customers):
+            text = customer.encode() if isinstance(customer, str) else customer
+            row = packed[index * fixed : (index + 1) * fixed - 4]
+            parts.append(row + len(text).to_bytes(4, "big") + text)
+        return b"".join(parts)
+    rows["customer"] = customers
+    return rows.tobytes()
+
+
+def _customers(items: Items) -> tuple[Any, int]:
+    """The customers, and their width if all have the same and are ASCII; else width 0."""
+    if items.customer is None:
+        return None, 0
+    if isinstance(items.customer, np.ndarray) and items.customer.dtype.kind == "S" and len(items.customer):
+        width = items.customer.dtype.itemsize
+        matrix = np.ascontiguousarray(items.customer).view(np.uint8).reshape(len(items.customer), width)
+        if matrix.min() > 0x20 and matrix.max() < 0x7F:
+            return items.customer, width
+        return [value.decode("cp932").rstrip(" \0") for value in items.customer.tolist()], 0
+    return list(items.customer), 0

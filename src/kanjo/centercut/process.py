@@ -1,0 +1,88 @@
+"""Worker processes: `python -m kanjo.centercut.process` works on runs until they are done, or for ever.
+
+Its standard input is a pipe held by whoever started it: when that one dies, the pipe closes and the worker ends after
+the slice in hand, so an interrupted command leaves no process behind.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import IO
+
+import msgspec
+
+from kanjo import db
+from kanjo.centercut.business import businesses
+from kanjo.centercut.flow import Flow
+from kanjo.centercut.work import Clock, work
+from kanjo.ledger import ITEMS_MAX, PostgresStore
+
+REAL_CLOCK = Clock(now=lambda: datetime.now(UTC), monotonic_s=time.monotonic, sleep=time.sleep)
+
+
+class Orders(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker process is told on its command line, as JSON. `runs` None: whatever is started, for ever."""
+
+    runs: list[int] | None = None
+    ceiling_items_per_s: float | None = None
+    target_p99_ms: float | None = None
+    items_max: int = ITEMS_MAX
+
+    def flow(self) -> Flow:
+        target_us = None if self.target_p99_ms is None else int(self.target_p99_ms * 1000)
+        return Flow(ceiling_items_per_s=self.ceiling_items_per_s, target_p99_us=target_us, items_max=self.items_max)
+
+
+def start_worker(database: db.Database, orders: Orders, *, log: IO[str] | None = None) -> subprocess.Popen[bytes]:
+    """Start one worker on the database; close its standard input to stop it after the slice in hand."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "kanjo.centercut.process", msgspec.json.encode(orders).decode()],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=log if log is not None else None,
+        env=os.environ | {"KANJO_DATABASE_URL": database.url},
+        start_new_session=True,
+    )
+
+
+def run_worker(database: db.Database, orders: Orders, should_stop: Callable[[], bool]) -> None:
+    """Work in this process until the orders are done or it is told to stop."""
+    with database.connect(autocommit=True) as connection, database.connect(autocommit=True) as watch:
+        work(
+            PostgresStore(connection),
+            runs=orders.runs,
+            businesses=businesses(),
+            flow=orders.flow(),
+            clock=REAL_CLOCK,
+            should_stop=should_stop,
+            slowest_p99_us=lambda: None,
+        )
+        watch.close()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """A worker process: orders as JSON, stops when its standard input closes or on SIGTERM."""
+    orders = msgspec.json.decode(arguments[0], type=Orders)
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who started it says when to stop
+
+    def watch_parent() -> None:
+        sys.stdin.buffer.read()
+        stop.set()
+
+    threading.Thread(target=watch_parent, daemon=True).start()
+    with db.database(migrate=False) as database:
+        run_worker(database, orders, stop.is_set)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

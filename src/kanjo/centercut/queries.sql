@@ -1,0 +1,156 @@
+-- The statements of the centre cut. Money and items are the ledger's; here are runs, slices and claims.
+
+-- name: lock_digest
+-- Two loads of one file at once: the second waits here and then finds the first (R-4).
+SELECT pg_advisory_xact_lock(hashtextextended(%(digest)s, 0))
+
+-- name: find_digest
+SELECT run.run
+FROM centercut.run
+JOIN ledger.run AS facts USING (run)
+WHERE run.digest = %(digest)s AND NOT facts.cancelled AND run.run <> %(run)s
+ORDER BY run.run
+LIMIT 1
+
+-- name: find_alike
+-- Same originator, date and total with other content: worth a warning (R-4).
+SELECT run.run
+FROM centercut.run
+JOIN ledger.run AS facts USING (run)
+WHERE run.reference = %(reference)s AND facts.date = %(due)s AND run.business = %(business)s
+  AND run.amount + run.other_bank_amount = %(amount)s AND NOT facts.cancelled AND run.run <> %(run)s
+ORDER BY run.run
+LIMIT 1
+
+-- name: register_facts
+INSERT INTO ledger.run (date, phase, priority, registered_on, registered_at, originator, account)
+VALUES (%(due)s, %(phase)s, %(priority)s, %(registered_on)s, %(registered_at)s, %(originator)s, %(account)s)
+RETURNING run
+
+-- name: register_run
+INSERT INTO centercut.run (run, business, digest, reference, detail)
+VALUES (%(run)s, %(business)s, '', %(reference)s, %(detail)s)
+
+-- name: end_loading
+UPDATE centercut.run
+SET digest = %(digest)s, items = %(items)s, amount = %(amount)s, other_bank_items = %(other_bank_items)s,
+  other_bank_amount = %(other_bank_amount)s, funded = %(funded)s, detail = %(detail)s
+WHERE run = %(run)s
+
+-- name: make_slices
+-- Ranges of accounts with about `items_max` items each; an account is never split over slices.
+INSERT INTO centercut.slice (cell, run, slice, first_account, last_account, items)
+SELECT %(cell)s, %(run)s, row_number() OVER (ORDER BY min(account)), min(account), max(account), sum(items)
+FROM (
+  SELECT account, items, (sum(items) OVER (ORDER BY account) - items) / %(items_max)s AS part
+  FROM (
+    SELECT account, count(*) AS items
+    FROM ledger.item
+    WHERE cell = %(cell)s AND run = %(run)s AND date = %(due)s
+    GROUP BY account
+  ) AS counted
+) AS parted
+GROUP BY part
+
+-- name: analyze_item
+-- After a big load the planner must know it, or the next look-up may leave its index.
+ANALYZE ledger.item
+
+-- name: claim
+-- The claim is the row lock: it ends with this transaction, whatever happens to the worker (design 4).
+SELECT slice.run, slice.slice, slice.first_account, slice.last_account, slice.items, facts.date,
+  run.claimed_at IS NULL
+FROM centercut.slice
+JOIN centercut.run USING (run)
+JOIN ledger.run AS facts USING (run)
+WHERE slice.cell = %(cell)s AND NOT slice.done
+  AND (%(runs)s::integer[] IS NULL OR slice.run = ANY (%(runs)s))
+  AND (
+    facts.cancelled
+    OR run.started AND NOT run.paused AND facts.date <= (SELECT business_date FROM ledger.day)
+  )
+ORDER BY facts.cancelled, facts.phase <> 1, facts.date, facts.priority, slice.run, slice.slice
+LIMIT 1
+FOR UPDATE OF slice SKIP LOCKED
+
+-- name: first_claim
+UPDATE centercut.run SET claimed_at = %(at)s WHERE run = %(run)s AND claimed_at IS NULL
+
+-- name: slice_accounts
+SELECT DISTINCT account
+FROM ledger.item
+WHERE cell = %(cell)s AND run = %(run)s AND date = %(due)s AND account BETWEEN %(first_account)s AND %(last_account)s
+ORDER BY account
+
+-- name: released_runs
+-- Runs whose items workers may settle besides all that is due: early and in-business ones that are started, and what
+-- is left of cancelled ones.
+SELECT run.run
+FROM centercut.run
+JOIN ledger.run AS facts USING (run)
+WHERE run.finished IS NULL
+  AND (
+    facts.cancelled
+    OR facts.phase <> 1 AND run.started AND NOT run.paused AND facts.date <= (SELECT business_date FROM ledger.day)
+  )
+
+-- name: end_slice
+UPDATE centercut.slice SET done = true WHERE cell = %(cell)s AND run = %(run)s AND slice = %(slice)s
+
+-- name: open_slices
+SELECT count(*) FROM centercut.slice WHERE cell = %(cell)s AND run = %(run)s AND NOT done
+
+-- name: lock_run
+SELECT FROM centercut.run WHERE run = %(run)s FOR UPDATE
+
+-- name: rows
+SELECT run.run, run.business, facts.date, facts.phase, facts.priority, facts.cancelled, facts.account, facts.originator,
+  run.digest, run.reference, run.items, run.amount, run.other_bank_items, run.other_bank_amount, run.funded, run.detail,
+  run.started, run.paused, run.finished, run.note, run.claimed_at, run.finished_at
+FROM centercut.run
+JOIN ledger.run AS facts USING (run)
+WHERE %(runs)s::integer[] IS NULL OR run.run = ANY (%(runs)s)
+ORDER BY run.run
+
+-- name: counts
+-- For a live view: an index-only pass over the results of some runs.
+SELECT run, count(*), count(*) FILTER (WHERE reason = 0), count(*) FILTER (WHERE before)
+FROM ledger.result
+WHERE cell = %(cell)s AND run = ANY (%(runs)s)
+GROUP BY run
+
+-- name: totals
+-- For closing: the amounts stand in the items, the outcomes in the results.
+SELECT count(*), count(*) FILTER (WHERE result.reason = 0),
+  coalesce(sum(item.amount) FILTER (WHERE result.reason = 0), 0),
+  count(*) FILTER (WHERE result.reason <> 0), coalesce(sum(item.amount) FILTER (WHERE result.reason <> 0), 0),
+  count(*) FILTER (WHERE result.before),
+  coalesce(sum(item.amount) FILTER (WHERE result.reason = 0 AND item.kind = 1), 0),
+  coalesce(sum(item.amount) FILTER (WHERE result.reason = 0 AND item.kind = 2), 0)
+FROM ledger.item
+JOIN ledger.result USING (cell, run, item)
+WHERE item.cell = %(cell)s AND item.run = %(run)s AND item.date = %(due)s
+
+-- name: item
+SELECT item.account, item.run, item.item, item.kind, item.amount, item.customer, result.reason
+FROM ledger.item
+LEFT JOIN ledger.result USING (cell, run, item)
+WHERE item.cell = %(cell)s AND item.run = %(run)s AND item.date = %(due)s AND item.item = %(item)s
+
+-- name: set_started
+UPDATE centercut.run SET started = true WHERE run = ANY (%(runs)s)
+
+-- name: set_paused
+UPDATE centercut.run SET paused = %(paused)s WHERE run = %(run)s
+
+-- name: set_cancelled
+UPDATE ledger.run SET cancelled = true WHERE run = %(run)s
+
+-- name: set_closed
+UPDATE ledger.run SET closed = true WHERE run = %(run)s
+
+-- name: set_finished
+UPDATE centercut.run SET finished = %(finished)s, finished_at = %(at)s, note = %(note)s WHERE run = %(run)s
+
+-- name: set_detail
+UPDATE centercut.run SET detail = detail || %(detail)s WHERE run = %(run)s

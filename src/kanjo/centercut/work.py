@@ -1,0 +1,116 @@
+"""A worker: claims a slice, settles it, marks it done, all in one transaction; then the next (design 4).
+
+A worker that dies holds nothing: its claim was a row lock of the transaction that died with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+
+from kanjo.centercut.business import Business
+from kanjo.centercut.close import close_if_settled
+from kanjo.centercut.flow import Flow, Pace, first_pace, next_pace
+from kanjo.centercut.store import runs_in
+from kanjo.ledger import ITEMS_MAX, Conflict, OutcomeUnknown, Store, StoreFailed, settle, settle_in
+
+
+class Clock(msgspec.Struct, frozen=True):
+    """The only ways to time that a worker has: passed in, so that tests hold it."""
+
+    now: Callable[[], datetime]
+    monotonic_s: Callable[[], float]
+    sleep: Callable[[float], None]
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One commit of a worker: the run it worked for, and how many items it settled (of any run)."""
+
+    run: int
+    settled: int
+
+
+IDLE_S = 0.02
+"""How long a worker waits when other workers hold what is left."""
+
+
+def step(store: Store, runs: Sequence[int] | None, now: datetime, *, items_max: int = ITEMS_MAX) -> Step | None:
+    """Claim one slice and settle at most `items_max` of its accounts' items; None when there is nothing to claim."""
+    accounts: list[int] = []
+    also: list[int] = []
+    try:
+        with store.unit() as unit:
+            here = runs_in(unit)
+            claimed = here.claim(runs)
+            if claimed is None:
+                return None
+            if claimed.is_first:
+                here.first_claim(claimed.run, now)
+            also = here.released()
+            accounts = here.accounts_of(claimed)
+            settled, finished = settle_in(unit, unit.day(), accounts, also, items_max)
+            if finished:
+                here.end_slice(claimed)
+            return Step(claimed.run, settled)
+    except Conflict:
+        return Step(0, 0)
+    except (OutcomeUnknown, StoreFailed):
+        raise
+    except Exception:
+        if not accounts:
+            raise
+        # Something among these items is bad: settle them in halves until it stands alone (O-9); the slice itself is
+        # marked done by the next claim, which finds nothing left but what is stuck.
+        return Step(0, settle(store, accounts, also, items_max=items_max))
+
+
+def work(
+    store: Store,
+    *,
+    runs: Sequence[int] | None,
+    businesses: Mapping[str, Business],
+    flow: Flow,
+    clock: Clock,
+    should_stop: Callable[[], bool],
+    slowest_p99_us: Callable[[], int | None] = lambda: None,
+    on_step: Callable[[Step], None] = lambda _: None,
+) -> None:
+    """Work until told to stop; with `runs` given, until each of them is finished, paused, or waits for an operator."""
+    pace = first_pace(flow)
+    while not should_stop():
+        began_s = clock.monotonic_s()
+        done = step(store, runs, clock.now(), items_max=pace.items_max)
+        if done is not None:
+            on_step(done)
+            seconds = clock.monotonic_s() - began_s
+            p99_us = slowest_p99_us() if flow.target_p99_us is not None else None
+            pace = next_pace(flow, pace, settled=done.settled, seconds=seconds, p99_us=p99_us)
+            rest(pace, clock, should_stop)
+            continue
+        if _close_settled(store, runs, businesses, clock.now()) and runs is not None:
+            return
+        clock.sleep(IDLE_S if runs is not None else 10 * IDLE_S)
+
+
+def rest(pace: Pace, clock: Clock, should_stop: Callable[[], bool]) -> None:
+    """Rest for the pace's pause, in bits short enough to be told to stop."""
+    until_s = clock.monotonic_s() + pace.pause_s
+    while pace.pause_s and not should_stop() and (left_s := until_s - clock.monotonic_s()) > 0:
+        clock.sleep(min(left_s, 0.1))
+
+
+def _close_settled(store: Store, runs: Sequence[int] | None, businesses: Mapping[str, Business], now: datetime) -> bool:
+    """Close what is settled; whether nothing more can be done for `runs` by a worker."""
+    with store.unit() as unit:
+        here = runs_in(unit)
+        rows = [row for row in here.rows(runs) if row.finished is None]
+        waiting = {row.run: here.open_slices(row.run) for row in rows if row.started or row.cancelled}
+    nothing_left = True
+    for row in rows:
+        if waiting.get(row.run, 1) == 0 and close_if_settled(store, row.run, businesses, now) is None:
+            continue  # stuck items: an operator's turn
+        if waiting.get(row.run, 1) and not row.paused:
+            nothing_left = False
+    return nothing_left
