@@ -40,7 +40,7 @@ class Column:
     @classmethod
     def _header(cls, count: int, has_nulls: bool = False) -> bytes:
         if count == 0:  # PostgreSQL's empty array has no dimension
-            return np.array([(0, 0, cls.element_oid)], dtype=_HEADER).tobytes()[:12]
+            return np.array([(0, 0, cls.element_oid, 0, 0)], dtype=_HEADER).tobytes()[:12]
         return np.array([(1, int(has_nulls), cls.element_oid, count, 1)], dtype=_HEADER).tobytes()
 
 
