@@ -20,6 +20,7 @@ from kanjo.ledger.book import (
     Hold,
     HoldStatus,
     ItemKind,
+    Key,
     LawBroken,
     MandateState,
     NewAccount,
@@ -48,11 +49,12 @@ def decide(book: Book, instructions: Sequence[Asked]) -> tuple[Changes, list[Ans
     """Settle the book's items, then decide the instructions in the order given.
 
     An instruction on an account of which more is due than was loaded gets None: it is decided in a later commit that
-    finds nothing left (O-8).
+    finds nothing left (O-8). Whatever stands behind it, on one of its accounts or on its key, waits with it.
     """
     changes = Changes(date=book.date)
     held_up = settle(book, changes)
-    answers = [_answer(book, changes, held_up, instruction) for instruction in instructions]
+    waiting: set[Key] = set()
+    answers = [_answer(book, changes, held_up, waiting, instruction) for instruction in instructions]
     return changes, answers
 
 
@@ -106,6 +108,7 @@ def settle(book: Book, changes: Changes) -> set[int]:
     for number in list(expiring):
         if number not in held_up and number not in book.unfinished and number in accounts:
             _expire(book, changes, accounts[number], book.date)
+    book.unfinished -= held_up  # a later commit would not get further there
     return held_up
 
 
@@ -149,7 +152,7 @@ def _end_hold(book: Book, changes: Changes, account: Account, hold: Hold, status
     changes.holds_ended.append(hold)
 
 
-def _answer(book: Book, changes: Changes, held_up: set[int], asked: Asked) -> Answer | None:
+def _answer(book: Book, changes: Changes, held_up: set[int], waiting: set[Key], asked: Asked) -> Answer | None:
     if isinstance(asked, Enquiry):
         return _snapshot(book, held_up, asked.account)
     fingerprint = asked.fingerprint()
@@ -159,7 +162,9 @@ def _answer(book: Book, changes: Changes, held_up: set[int], asked: Asked) -> An
             return msgspec.structs.replace(known, replayed=True)
         return _outcome(book, asked, fingerprint, Reason.KEY_REUSED)
     movements, named = _plan(book, asked)
-    if not book.unfinished.isdisjoint(named):
+    if not book.unfinished.isdisjoint(named) or not waiting.isdisjoint(_keys(asked)):
+        book.unfinished.update(named)
+        waiting.add((asked.client, asked.key))
         return None
     if not held_up.isdisjoint(named):
         return _outcome(book, asked, fingerprint, Reason.ITEM_STUCK)
@@ -254,6 +259,16 @@ def _plan(book: Book, asked: Keyed) -> tuple[tuple[Movement, ...], tuple[int, ..
                 if isinstance(asked, CaptureHold):
                     movements = (Movement(hold.account, asked.credit, asked.amount_yen or hold.amount_yen),)
     return movements, tuple(sorted(named))
+
+
+def _keys(asked: Keyed) -> tuple[Key, ...]:
+    """The keys whose outcomes this one stands on: its own, and that of the original or hold it refers to."""
+    match asked:
+        case Reverse():
+            return (asked.client, asked.key), (asked.client, asked.original)
+        case CaptureHold() | ReleaseHold():
+            return (asked.client, asked.key), (asked.client, asked.hold)
+    return ((asked.client, asked.key),)
 
 
 def _decide_one(book: Book, changes: Changes, asked: Keyed, movements: tuple[Movement, ...]) -> Reason:

@@ -64,6 +64,8 @@ def settle_in(unit: Unit, day: Day, accounts: Sequence[int], also: Sequence[int]
 
     Returns how many items were settled, and whether nothing is left but what a stuck item holds.
     """
+    if day.date is None:
+        return 0, True
     book = unit.load(day, Wanted(accounts=list(accounts), also=list(also), items_max=items_max))
     changes, _ = decide(book, ())
     changes.by_before = False
