@@ -42,7 +42,9 @@ from kanjo.ledger.partitions import ensure_partitions
 from kanjo.ledger.post import ITEMS_MAX, enquire, post, post_in, settle, settle_in
 from kanjo.ledger.postgres import PostgresStore, PostgresUnit
 from kanjo.ledger.reason import Reason
+from kanjo.ledger.statement import Statement, StatementLine, statement
 from kanjo.ledger.store import Conflict, Day, OutcomeUnknown, Store, StoreFailed, Unit
+from kanjo.ledger.trial import TrialBalance, TrialLine, trial_balance
 from kanjo.ledger.verdict import give_verdict
 
 __all__ = [
@@ -81,11 +83,15 @@ __all__ = [
     "Reverse",
     "Run",
     "Snapshot",
+    "Statement",
+    "StatementLine",
     "Status",
     "Store",
     "StoreFailed",
     "StuckItem",
     "Touch",
+    "TrialBalance",
+    "TrialLine",
     "Unit",
     "Wanted",
     "Word",
@@ -95,8 +101,8 @@ __all__ = [
     "enquire",
     "ensure_partitions",
     "export_accounts",
-    "import_accounts",
     "give_verdict",
+    "import_accounts",
     "is_account",
     "open_day",
     "parse_account",
@@ -106,6 +112,8 @@ __all__ = [
     "settle",
     "settle_in",
     "show_account",
+    "statement",
     "transfer",
+    "trial_balance",
     "withdrawal",
 ]
