@@ -25,7 +25,7 @@ from kanjo.formats.zengin.profile import (
 )
 
 # Records looked at together: tiles and temporaries of this many bytes stay in the second-level cache.
-_BLOCK_RECORDS = 1_024
+_BLOCK_RECORDS = 2_048
 _BLOCK_BYTES = _BLOCK_RECORDS * RECORD_BYTES
 
 Faults = NDArray[np.bool_]
@@ -38,8 +38,11 @@ def _table(allowed: bytes) -> NDArray[np.bool_]:
     return table
 
 
-# _MARK_MAY_FOLLOW[mark - 0xDE, byte before it]
-_MARK_MAY_FOLLOW = np.stack([_table(VOICED_AFTER), _table(HA_ROW)])
+_MARK_MAY_FOLLOW = {VOICED_MARK: _table(VOICED_AFTER), HALF_VOICED_MARK: _table(HA_ROW)}
+# The same for words of two bytes: the mark above, the byte before it below.
+_IS_PAIR_LAWFUL = np.zeros(65_536, np.bool_)
+for _mark, _may_follow in _MARK_MAY_FOLLOW.items():
+    _IS_PAIR_LAWFUL[_mark << 8 : (_mark + 1) << 8] = _may_follow
 
 _TRANSITION_FREE, _TRANSITION_PADDING, _TRANSITION_NONE = 255, 1, 0
 
@@ -94,7 +97,7 @@ class Checker:
         np.greater(distance, self._span[:size], out=outside)
         np.not_equal(flat, self._other[:size], out=not_other)
         np.logical_and(outside, not_other, out=outside)
-        if outside.any():
+        if outside.view(np.uint64).any():
             places = np.flatnonzero(outside)
             if not self._tables[places % RECORD_BYTES, flat[places]].all():
                 return False
@@ -108,8 +111,11 @@ class Checker:
         if self._has_marks:
             np.greater_equal(flat, VOICED_MARK, out=outside)
             places = np.flatnonzero(outside)
-            if len(places) and not _MARK_MAY_FOLLOW[flat[places] - VOICED_MARK, flat[places - 1]].all():
-                return False
+            if len(places):
+                # A mark is never a record's first byte here, so there is always one before it.
+                pairs = (flat.take(places).astype(np.uint16) << 8) | flat.take(places - 1)
+                if not _IS_PAIR_LAWFUL.take(pairs).all():
+                    return False
         return True
 
     def faults(self, rows: Rows) -> Faults:
@@ -136,7 +142,7 @@ class Checker:
         if field.holds in TEXTS and field.holds is not Class.CUSTOMER:
             for mark in (VOICED_MARK, HALF_VOICED_MARK):
                 may_follow = np.zeros(text.shape, np.bool_)
-                may_follow[:, 1:] = _MARK_MAY_FOLLOW[mark - VOICED_MARK][text[:, :-1]]
+                may_follow[:, 1:] = _MARK_MAY_FOLLOW[mark][text[:, :-1]]
                 part |= (text == mark) & ~may_follow
         if field is self._amount:
             part[:, 0] |= ~part.any(axis=1) & (ten_digits(rows, field.start) == 0)

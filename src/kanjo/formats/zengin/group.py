@@ -31,8 +31,10 @@ class Group:
     amount_yen: int = 0
     paid_count: int = 0
     paid_amount_yen: int = 0
-    hasher: hashlib._Hash = field(default_factory=hashlib.sha256)
     fingerprints: list[NDArray[np.uint64]] = field(default_factory=list)
+    is_ascending: bool = True
+    last_customer: bytes = b""
+    _hash: hashlib._Hash = field(default_factory=hashlib.sha256)
 
     def add(self, columns: Columns, start: int, stop: int) -> None:
         """Take in rows start..stop-1. The count of six digits bounds what is remembered: 8 MB for the largest group."""
@@ -51,14 +53,20 @@ class Group:
         if self.count <= COUNT_MAX:
             # Copied: a slice would keep the columns of the whole frame alive.
             self.fingerprints.append(columns.fingerprint[start:stop].copy())
+            self.is_ascending = self.is_ascending and columns.is_customer_ascending(start, stop, self.last_customer)
+            self.last_customer = bytes(columns.customer[stop - 1])
 
     def hash(self, rows: Rows) -> None:
         """Take consecutive records into the digest."""
-        self.hasher.update(rows.data)
+        self._hash.update(rows.data)
 
     def hash_header(self, raw: bytes) -> None:
         """Take the header into the digest; its code division tells the encoding, which is no part of the content."""
-        self.hasher.update(raw[:3] + b"0" + raw[4:])
+        self._hash.update(raw[:3] + b"0" + raw[4:])
+
+    @property
+    def digest(self) -> str:
+        return self._hash.hexdigest()
 
     def is_result(self, trailer: Trailer) -> bool:
         """Request and result differ by content only: in a request all codes and the four last totals are zero (A.6)."""
@@ -91,7 +99,7 @@ class Group:
 
     def duplicates(self) -> tuple[Warning_, ...]:
         """Payments that stand twice in the group (ZC-9)."""
-        if not self.fingerprints:
+        if self.is_ascending:
             return ()
         prints = np.concatenate(self.fingerprints)
         in_order = np.sort(prints)

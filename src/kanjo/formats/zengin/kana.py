@@ -56,7 +56,7 @@ def encode(text: str, width: int) -> bytes:
 
 
 def encode_all(texts: Sequence[str], width: int) -> NDArray[np.bytes_]:
-    """Many texts at once, as an array S`width`. An error names the place in `texts` and the code point, not the text."""
+    """Many texts at once, as an array S`width`. Errors name the place in `texts` and the code point, not the text."""
     joined = normalise("\n".join(texts))
     try:
         encoded = joined.encode("cp932")

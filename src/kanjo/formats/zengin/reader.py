@@ -68,7 +68,7 @@ class Reader:
         *,
         name: str = "",
         profile: Profile = STRICT,
-        chunk_records: int = 65_536,
+        chunk_records: int = 16_384,
         errors_max: int = 100,
     ) -> None:
         assert chunk_records > 0 and errors_max > 0
@@ -115,10 +115,11 @@ class Reader:
         if self._kind is None:
             self._learn_kind(rows, others)
         data = rows if not len(others) else rows[is_data]
+        data.flags.writeable = False  # the records are handed out while their digest goes on
         columns = columns_of(data, has_results=self._kind == "91")
         numbers = None if not len(others) else np.flatnonzero(is_data)
         found: list[FieldError] = []
-        is_hidden = self._data_faults(data, numbers, frame, found)
+        is_hidden = self._data_faults(data, columns.amount_yen, numbers, frame, found)
         events: list[Event] = []
         self._structure(frame, others, columns, is_hidden, events, found)
         found.sort(key=lambda error: (error.record, error.position))
@@ -145,7 +146,12 @@ class Reader:
     # -- data records ------------------------------------------------------------------------------------------------
 
     def _data_faults(
-        self, data: Rows, numbers: NDArray[np.int64] | None, frame: Frame, found: list[FieldError]
+        self,
+        data: Rows,
+        amount_yen: NDArray[np.int64],
+        numbers: NDArray[np.int64] | None,
+        frame: Frame,
+        found: list[FieldError],
     ) -> NDArray[np.bool_] | None:
         """Check all data records of a frame; the answer marks those whose amount is not known, None when all are."""
         parts: list[tuple[Layout, NDArray[np.int64] | None]] = [(self._layouts.data, None)]
@@ -162,7 +168,8 @@ class Reader:
             rows = data if which is None else data[which]
             part_lengths = lengths if lengths is None or which is None else lengths[which]
             check = checker(layout, self._profile)
-            has_zero = self._profile.exact and (rows[:, 80:90] == 0x30).all(axis=1).any()
+            part_amounts = amount_yen if which is None else amount_yen[which]
+            has_zero = self._profile.exact and not part_amounts.all()
             is_length_wrong = part_lengths is not None and bool((part_lengths > RECORD_BYTES).any())
             if not has_zero and not is_length_wrong and check.is_lawful(rows):
                 continue
@@ -377,8 +384,7 @@ class Reader:
         if found or self._errors:
             return
         group.hash(frame.rows[place : place + 1])
-        digest = group.hasher.hexdigest()
-        events.append(GroupEnd(trailer, digest, group.count, group.amount_yen, group.duplicates(), is_result))
+        events.append(GroupEnd(trailer, group.digest, group.count, group.amount_yen, group.duplicates(), is_result))
 
     # -- the end -----------------------------------------------------------------------------------------------------
 

@@ -87,8 +87,8 @@ class Records:
 class GroupEnd:
     """A trailer was read and agrees with its records.
 
-    `digest` is the SHA-256 of the group's records, header and trailer included, without framing, in cp932 form with code
-    division 0: the same for every framing and encoding of the same content (R-4).
+    `digest` is the SHA-256 of the group's records, header and trailer included, without framing, in cp932 form with
+    code division 0: the same for every framing and encoding of the same content (R-4).
     `is_result` tells the result of a direct debit from the request: they differ by content only (A.6).
     """
 
