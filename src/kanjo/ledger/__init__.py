@@ -35,6 +35,7 @@ from kanjo.ledger.instruction import (
     transfer,
     withdrawal,
 )
+from kanjo.ledger.mandates import MandatesLoaded, import_mandates, normal_customer
 from kanjo.ledger.memory import MemoryStore, MemoryUnit
 from kanjo.ledger.opening import export_accounts, import_accounts
 from kanjo.ledger.outcome import Answer, EntryLine, NotDecided, Outcome, Snapshot, Touch
@@ -65,6 +66,7 @@ __all__ = [
     "ItemKind",
     "Kind",
     "LawBroken",
+    "MandatesLoaded",
     "MemoryStore",
     "MemoryUnit",
     "Movement",
@@ -103,7 +105,9 @@ __all__ = [
     "export_accounts",
     "give_verdict",
     "import_accounts",
+    "import_mandates",
     "is_account",
+    "normal_customer",
     "open_day",
     "parse_account",
     "post",
