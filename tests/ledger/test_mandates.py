@@ -27,6 +27,7 @@ def store(database: Database) -> Iterator[ledger.PostgresStore]:
             f"{ledger.show_account(ANN)},ordinary,1000,0,open,\n",
         ]
         ledger.import_accounts(store, lines, name="a.csv")
+        ledger.ensure_partitions(database, D1)
         yield store
 
 
