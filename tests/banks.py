@@ -371,7 +371,7 @@ class PostgresBank:
         return set(self.owner.execute("SELECT run, item FROM ledger.stuck_item").fetchall())  # type: ignore[arg-type]
 
     def poison(self, account: int) -> None:
-        self._set_balance(account, 2**63 - 10)
+        self._set_balance(account, 2**63 - 1)
 
     def cure(self, account: int, balance_yen: int) -> None:
         self._set_balance(account, balance_yen)
@@ -383,7 +383,20 @@ class PostgresBank:
         """Remove all rows, also those that triggers keep: quicker than a new database for each test."""
         with self.owner.transaction():
             self.owner.execute("SET LOCAL session_replication_role = replica")
-            for table in "account holder entry internal_entry request hold run item result stuck_item mandate mandate_list".split():
+            for table in [
+                "account",
+                "holder",
+                "entry",
+                "internal_entry",
+                "request",
+                "hold",
+                "run",
+                "item",
+                "result",
+                "stuck_item",
+                "mandate",
+                "mandate_list",
+            ]:
                 self.owner.execute(f"DELETE FROM ledger.{table}")  # type: ignore[arg-type]
             self.owner.execute("UPDATE ledger.day SET business_date = NULL")
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from banks import MONDAY, Bank, PostgresBank, memory_bank, postgres_bank
 
+from banks import MONDAY, Bank, PostgresBank, memory_bank, postgres_bank
 from kanjo import db, ledger
 
 

@@ -6,6 +6,7 @@ import threading
 
 import msgspec
 import pytest
+
 from banks import (
     CLIENT,
     CREDIT,
@@ -21,7 +22,6 @@ from banks import (
     prove,
     reasons,
 )
-
 from kanjo import ledger
 from kanjo.ledger import Enquiry, Outcome, Phase, Reason, Snapshot, deposit, transfer, withdrawal
 

@@ -4,7 +4,7 @@ instruction or item harm its neighbours (design 4, rules O-8 to O-10).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from kanjo.ledger.book import Item, Key, Wanted
 from kanjo.ledger.decide import decide
@@ -74,7 +74,10 @@ def settle_in(unit: Unit, day: Day, accounts: Sequence[int], also: Sequence[int]
 
 
 def settle(store: Store, accounts: Sequence[int], also: Sequence[int] = (), *, items_max: int = ITEMS_MAX) -> int:
-    """Settle accounts to the end in commits of their own, one bad item alone held back (O-9); returns the count."""
+    """Settle accounts to the end in commits of their own, one bad item alone held back (O-9); returns the count.
+
+    An account that fails although nothing is pending on it is passed over: whoever comes with an instruction is told.
+    """
     total = 0
     finished = False
     while not finished:
@@ -83,26 +86,44 @@ def settle(store: Store, accounts: Sequence[int], also: Sequence[int] = (), *, i
             total += settled
         except NOT_POISON:
             raise
-        except Exception as error:
+        except Exception:
             if len(accounts) > 1:
                 middle = len(accounts) // 2
                 halves = (accounts[:middle], accounts[middle:])
                 return total + sum(settle(store, half, also, items_max=items_max) for half in halves)
             if items_max > 1:
-                total += settle(store, accounts, also, items_max=max(1, items_max // 8))
-            else:
-                hold_back(store, accounts[0], also, error)
+                return total + settle(store, accounts, also, items_max=max(1, items_max // 8))
+            finished = not accounts or not hold_back(store, accounts[0], also)
     return total
 
 
-def hold_back(store: Store, account: int, also: Sequence[int], error: Exception) -> None:
-    """Mark the first item pending on the account as stuck: it fails alone, so it is the guilty one."""
+def hold_back(store: Store, account: int, also: Sequence[int]) -> bool:
+    """Mark the first item pending on the account as stuck when it fails alone once more: then it is the guilty one.
+
+    False when nothing is pending there. The second try is for an item that another unit or an operator dealt with
+    meanwhile: the item behind it must not bear its blame.
+    """
     with store.unit() as unit:
-        book = unit.load(unit.day(), Wanted(accounts=[account], also=list(also), items_max=1))
-        pending = [Item(*item) for item in book.items if (item[1], item[2]) not in book.stuck]
-        if not pending:
-            raise error
-        unit.mark_stuck(pending[0], f"{type(error).__name__}: {error}")
+        suspect = _first_pending(unit, account, also)
+    if suspect is None:
+        return False
+    try:
+        _settle_once(store, [account], also, 1)
+    except NOT_POISON:
+        raise
+    except Exception as error:
+        with store.unit() as unit:
+            if _first_pending(unit, account, also) == suspect:
+                unit.mark_stuck(suspect, f"{type(error).__name__}: {error}")
+    return True
+
+
+def _first_pending(unit: Unit, account: int, also: Sequence[int]) -> Item | None:
+    day = unit.day()
+    if day.date is None:
+        return None
+    book = unit.load(day, Wanted(accounts=[account], also=list(also), items_max=1))
+    return next((Item(*item) for item in book.items if (item[1], item[2]) not in book.stuck), None)
 
 
 def _settle_once(store: Store, accounts: Sequence[int], also: Sequence[int], items_max: int) -> tuple[int, bool]:
@@ -121,34 +142,27 @@ def _post_some(store: Store, instructions: Sequence[Asked], items_max: int) -> S
         return _post_once(store, instructions, items_max)
     except NOT_POISON:
         raise
-    except Exception as error:
+    except Exception:
         if len(instructions) > 1:
             middle = len(instructions) // 2
             halves = (instructions[:middle], instructions[middle:])
             return [answer for half in halves for answer in _post_some(store, half, items_max)]
-        return [_post_alone(store, instructions[0], error)]
+        return [_post_alone(store, instructions[0], items_max)]
 
 
-def _post_alone(store: Store, asked: Asked, error: Exception) -> Answer | None:
-    """Tell whether the instruction is guilty or an item pending before it, by settling its accounts without it."""
+def _post_alone(store: Store, asked: Asked, items_max: int) -> Answer | None:
+    """Settle its accounts without it, so that a bad item among them is held back; if it fails then, it is guilty."""
     with store.unit() as unit:
         accounts = _accounts(unit, [asked])
-    stuck_before = _settle_one_by_one(store, accounts)
-    if stuck_before:
-        return None  # an item was held back: the instruction is decided again and told so
-    return NotDecided(message=f"{type(error).__name__}: {error}")
-
-
-def _settle_one_by_one(store: Store, accounts: Iterable[int]) -> bool:
-    """Settle each account alone; whether an item had to be held back."""
-    found = False
     for account in accounts:
-        with store.unit() as unit:
-            before = unit.load(unit.day(), Wanted(accounts=[account], items_max=1)).stuck
         settle(store, [account])
-        with store.unit() as unit:
-            found = found or unit.load(unit.day(), Wanted(accounts=[account], items_max=1)).stuck != before
-    return found
+    try:
+        [answer] = _post_once(store, [asked], items_max)
+    except NOT_POISON:
+        raise
+    except Exception as error:
+        return NotDecided(message=f"{type(error).__name__}: {error}")
+    return answer
 
 
 def _post_once(store: Store, instructions: Sequence[Asked], items_max: int) -> list[Answer | None]:

@@ -78,20 +78,13 @@ class PostgresUnit:
             statements.append(("accounts_with_runs", {"accounts": Int8(wanted.closing)}))
         few = len(wanted.accounts) <= FEW_ACCOUNTS
         if due and wanted.accounts:
-            dates = [run.due for run in due]
-            parameters = here | {
-                "runs": Int4([run.run for run in due]),
-                "dates": Date(dates),
-                "items_max": wanted.items_max + 1,
-            }
-            if few:
-                statements.append(("due_items_of_few", parameters))
-            else:
-                parameters |= {"date_min": min(dates), "date_max": max(dates)}
-                statements.append(("due_items_of_many", parameters))
+            statements.append(self._due_items(due, wanted.accounts, wanted.items_max, few))
         rows = dict(zip((name for name, _ in statements), self._run(*statements), strict=True))
         found = rows.get("due_items_of_few", rows.get("due_items_of_many", []))
-        items, unfinished = _bound(cast(list[Item], found), wanted, few)
+        items, unfinished = _bound(cast(list[Item], found), wanted.accounts, wanted.items_max, few)
+        if unfinished and rows["stuck_items"] and not few:
+            held = {account for account, _, _ in rows["stuck_items"]}
+            items, unfinished = self._items_beside(held, due, wanted)
         expiring: dict[int, list[Hold]] = {}
         holds = {(row[0], row[1]): Hold(*row) for row in rows.get("holds", [])}
         for row in rows["expiring_holds"]:
@@ -111,6 +104,34 @@ class PostgresUnit:
             reversed={(client, key) for client, key in rows.get("reversed", [])},
             with_runs={account for (account,) in rows.get("accounts_with_runs", [])},
         )
+
+    def _due_items(
+        self, due: Sequence[Run], accounts: Sequence[int], items_max: int, few: bool
+    ) -> tuple[str, dict[str, Any]]:
+        dates = [run.due for run in due]
+        parameters = {
+            "cell": self.cell,
+            "accounts": Int8(accounts),
+            "runs": Int4([run.run for run in due]),
+            "dates": Date(dates),
+            "items_max": items_max + 1,
+        }
+        if few:
+            return "due_items_of_few", parameters
+        return "due_items_of_many", parameters | {"date_min": min(dates), "date_max": max(dates)}
+
+    def _items_beside(self, held: set[int], due: Sequence[Run], wanted: Wanted) -> tuple[list[Item], set[int]]:
+        """Look up the accounts that a stuck item holds by themselves: what waits behind it would fill the bound of all,
+        and nobody else's turn would ever come (O-9).
+        """
+        others = [account for account in wanted.accounts if account not in held]
+        of_others, of_held = self._run(
+            self._due_items(due, others, wanted.items_max, False),
+            self._due_items(due, sorted(held), wanted.items_max, True),
+        )
+        items, unfinished = _bound(cast(list[Item], of_others), others, wanted.items_max, False)
+        items_held, unfinished_held = _bound(cast(list[Item], of_held), sorted(held), wanted.items_max, True)
+        return items + items_held, unfinished | unfinished_held
 
     def _mandates(self, day: Day, items: Sequence[Item]) -> dict[tuple[int, int], MandateState]:
         asking = {run.run for run in day.runs.values() if run.originator is not None}
@@ -222,6 +243,8 @@ class PostgresStore:
     """Units on one connection, which is this store's own: a store is used by one thread at a time."""
 
     def __init__(self, connection: psycopg.Connection[Any], *, cell: int = 0) -> None:
+        if not connection.autocommit:  # a unit would be a savepoint, and what is answered not committed
+            raise ValueError("a store needs a connection in autocommit mode")
         self.connection = connection
         self.cell = cell
 
@@ -231,25 +254,41 @@ class PostgresStore:
             with self.connection.transaction():
                 yield PostgresUnit(self.connection, self.cell)
         except _CONFLICTS as error:
+            if isinstance(error, errors.UniqueViolation) and (error.diag.table_name or "").startswith("entry_"):
+                raise LawBroken(f"law 3: an account would have two entries of one sequence: {error}") from error
             raise Conflict(str(error)) from error
-        except psycopg.OperationalError as error:
+        except psycopg.Error as error:
             if self.connection.broken:
                 raise OutcomeUnknown("the database connection was lost; repeat the key to learn the outcome") from error
-            raise StoreFailed(str(error)) from error
+            if _fails_for_all(error):
+                raise StoreFailed(str(error)) from error
+            raise
 
 
-def _bound(rows: list[Item], wanted: Wanted, few: bool) -> tuple[list[Item], set[int]]:
+_FAILS_FOR_ALL = ("08", "25", "28", "3D", "3F", "40", "42", "53", "55", "57", "58", "F0", "XX")
+"""Classes of SQLSTATE that say nothing about what was asked: connection, read-only, rights, missing objects, resources,
+locks, shutting down, disk, damaged data."""
+
+
+def _fails_for_all(error: psycopg.Error) -> bool:
+    """Whether the database would fail anybody just now, so that no item or request must bear the blame (O-9)."""
+    if error.sqlstate is None:
+        return isinstance(error, psycopg.OperationalError)
+    no_partition = isinstance(error, errors.CheckViolation) and not error.diag.constraint_name
+    return error.sqlstate[:2] in _FAILS_FOR_ALL or no_partition
+
+
+def _bound(rows: list[Item], accounts: Sequence[int], items_max: int, few: bool) -> tuple[list[Item], set[int]]:
     """Cut what was loaded to the bound of O-8 and name the accounts that have more.
 
     One row beyond the bound was asked for. Among few accounts the bound is each one's own; among many it is the
     batch's, and every account from the cut on may have more.
     """
-    items_max = wanted.items_max
     if len(rows) <= items_max:
         return rows, set()
     if not few:
         cut = rows[items_max][0]
-        return rows[:items_max], {account for account in wanted.accounts if account >= cut}
+        return rows[:items_max], {account for account in accounts if account >= cut}
     kept: list[Item] = []
     counts: dict[int, int] = {}
     for row in rows:
