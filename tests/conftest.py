@@ -43,15 +43,22 @@ def server() -> Iterator[db.Database]:
         yield found
 
 
+@pytest.fixture(scope="session")
+def template(server: db.Database) -> Iterator[str]:
+    """The name of a migrated database that nobody connects to: copying it is quicker than migrating each."""
+    with db.scratch(server, "template") as made:
+        yield made.name
+
+
 @pytest.fixture
-def database(server: db.Database) -> Iterator[db.Database]:
+def database(server: db.Database, template: str) -> Iterator[db.Database]:
     """An empty, migrated database for one test."""
-    with db.scratch(server, "test", template=server.name) as own:
+    with db.scratch(server, "test", template=template) as own:
         yield own
 
 
 @pytest.fixture(scope="module")
-def module_database(server: db.Database) -> Iterator[db.Database]:
+def module_database(server: db.Database, template: str) -> Iterator[db.Database]:
     """An empty, migrated database for all tests of a module."""
-    with db.scratch(server, "test", template=server.name) as own:
+    with db.scratch(server, "test", template=template) as own:
         yield own

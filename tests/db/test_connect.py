@@ -11,4 +11,4 @@ def test_a_service_session_is_not_the_owner(database: db.Database) -> None:
     with database.connect() as connection:
         row = connection.execute("SELECT current_user, current_setting('timezone')").fetchone()
 
-    assert ("kanjo_service", "UTC") == row
+    assert row == ("kanjo_service", "UTC")

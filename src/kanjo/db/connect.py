@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import psycopg
@@ -40,7 +40,7 @@ class Database:
     (`KANJO_DATABASE_URL`) and never through their arguments or a log.
     """
 
-    url: str
+    url: str = field(repr=False)
     embedded: bool
     server_version: int
 

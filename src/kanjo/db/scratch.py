@@ -1,7 +1,7 @@
 """A database of one's own on the same server, gone at the end: for the demo, the benchmarks and the tests.
 
-Its maker holds an advisory lock on its name. The lock goes when the maker dies, so whoever makes the next one of the
-same kind drops what killed makers left.
+Its maker keeps a session that bears its name. The session goes when the maker dies, so whoever makes the next one of
+the same kind drops what killed makers left.
 """
 
 from __future__ import annotations
@@ -9,25 +9,25 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from kanjo.db import migrate
 from kanjo.db.connect import Database
 from kanjo.db.explain import explain
 from kanjo.errors import KanjoError
 
-# Hold the name of a database for as long as this session lives; false when another session does.
-CLAIM = "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))"
-
-# Databases of this kind that nobody holds any more. Bounded: others will take what one leaves.
+# Databases of this kind that no session keeps. The keeper is there before its database is, so none is taken for
+# abandoned while it is being made. (An advisory lock would not do: it is known only inside one database.)
 ABANDONED = """
-SELECT datname
-FROM pg_database
-WHERE datname ~ %s AND pg_try_advisory_lock(hashtextextended(datname, 0))
-LIMIT 100
+SELECT d.datname
+FROM pg_database d
+WHERE d.datname ~ %s
+  AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.application_name = d.datname)
 """
 
 
@@ -38,11 +38,9 @@ def scratch(database: Database, prefix: str, *, template: str | None = None) -> 
     `template`: the name of a migrated database of the server that nobody is connected to; copying it is quicker.
     """
     name = f"kanjo_{prefix}_{secrets.token_hex(6)}"
-    with _caretaker(database) as caretaker:
-        for abandoned in _rows(caretaker, ABANDONED, f"^kanjo_{prefix}_[0-9a-f]{{12}}$"):
-            _drop(caretaker, abandoned[0])
-        _rows(caretaker, CLAIM, name)
-        _create(caretaker, name, template or "template0")
+    with _keeper(database, name) as keeper:
+        _drop_abandoned(keeper, prefix)
+        _create(keeper, name, template or "template0")
         own = database.named(name)
         try:
             if template is None:
@@ -50,37 +48,41 @@ def scratch(database: Database, prefix: str, *, template: str | None = None) -> 
             yield own
         except BaseException:
             with contextlib.suppress(KanjoError):  # what went wrong in there is worth more than this
-                _drop(caretaker, name)
+                _drop(keeper, name)
             raise
-        _drop(caretaker, name)
+        _drop(keeper, name)
 
 
 @contextlib.contextmanager
-def _caretaker(database: Database) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
-    """The session that creates, holds and drops. On our own server not in `database` itself: it may be a template."""
+def _keeper(database: Database, name: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+    """The session that creates, keeps and drops. On our own server not in `database` itself: it may be a template."""
     place = database.named("postgres") if database.embedded else database
-    with contextlib.closing(place.connect(role="owner", autocommit=True)) as connection:
+    named = replace(place, url=make_conninfo(place.url, application_name=name))
+    with contextlib.closing(named.connect(role="owner", autocommit=True)) as connection:
         yield connection
 
 
-def _rows(caretaker: psycopg.Connection[tuple[Any, ...]], statement: str, value: str) -> list[tuple[Any, ...]]:
+def _drop_abandoned(keeper: psycopg.Connection[tuple[Any, ...]], prefix: str) -> None:
     try:
-        return caretaker.execute(statement, (value,)).fetchall()
+        abandoned = keeper.execute(ABANDONED, (f"^kanjo_{prefix}_[0-9a-f]{{12}}$",)).fetchall()
     except psycopg.Error as error:
         raise explain(error) from error
+    for row in abandoned:
+        with contextlib.suppress(KanjoError):  # somebody else's, or somebody else was quicker
+            _drop(keeper, row[0])
 
 
-def _create(caretaker: psycopg.Connection[tuple[Any, ...]], name: str, template: str) -> None:
+def _create(keeper: psycopg.Connection[tuple[Any, ...]], name: str, template: str) -> None:
     statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
     try:
-        caretaker.execute(statement)
+        keeper.execute(statement)
     except psycopg.Error as error:
         raise explain(error) from error
 
 
-def _drop(caretaker: psycopg.Connection[tuple[Any, ...]], name: str) -> None:
+def _drop(keeper: psycopg.Connection[tuple[Any, ...]], name: str) -> None:
     statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
     try:
-        caretaker.execute(statement)
+        keeper.execute(statement)
     except psycopg.Error as error:
         raise explain(error) from error
