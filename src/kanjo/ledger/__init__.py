@@ -5,6 +5,7 @@ decision once. It never learns where items come from, and it never waits for any
 at `post.py`, then `decide.py`.
 """
 
+from kanjo.ledger import pulse
 from kanjo.ledger.account import (
     Account,
     Product,
@@ -15,6 +16,7 @@ from kanjo.ledger.account import (
     parse_account,
     show_account,
 )
+from kanjo.ledger.batcher import Batcher, Overloaded
 from kanjo.ledger.book import HoldStatus, Item, ItemKind, LawBroken, Phase, Run, StuckItem, Wanted
 from kanjo.ledger.chart import Code
 from kanjo.ledger.day import business_date, open_day, require_forward
@@ -40,7 +42,7 @@ from kanjo.ledger.memory import MemoryStore, MemoryUnit
 from kanjo.ledger.opening import export_accounts, import_accounts
 from kanjo.ledger.outcome import Answer, EntryLine, NotDecided, Outcome, Snapshot, Touch
 from kanjo.ledger.partitions import ensure_partitions
-from kanjo.ledger.post import ITEMS_MAX, enquire, post, post_in, settle, settle_in
+from kanjo.ledger.post import ITEMS_MAX, enquire, post, post_in, post_once, settle, settle_in
 from kanjo.ledger.postgres import PostgresStore, PostgresUnit
 from kanjo.ledger.reason import Reason
 from kanjo.ledger.statement import Statement, StatementLine, statement
@@ -54,6 +56,7 @@ __all__ = [
     "Account",
     "Answer",
     "Asked",
+    "Batcher",
     "CaptureHold",
     "ChangeAccount",
     "Code",
@@ -74,6 +77,7 @@ __all__ = [
     "OpenAccount",
     "Outcome",
     "OutcomeUnknown",
+    "Overloaded",
     "Phase",
     "PlaceHold",
     "Post",
@@ -112,6 +116,8 @@ __all__ = [
     "parse_account",
     "post",
     "post_in",
+    "post_once",
+    "pulse",
     "require_forward",
     "settle",
     "settle_in",

@@ -43,6 +43,14 @@ def post(store: Store, instructions: Sequence[Asked], *, items_max: int = ITEMS_
     return [answer for answer in answers if answer is not None]
 
 
+def post_once(store: Store, instructions: Sequence[Asked], *, items_max: int = ITEMS_MAX) -> Sequence[Answer | None]:
+    """Like `post`, in one step: None where more is due than one commit may settle; ask again for those.
+
+    For a caller who has others to answer meanwhile (`Batcher`).
+    """
+    return _post_some(store, instructions, items_max)
+
+
 def post_in(unit: Unit, instructions: Sequence[Asked], *, items_max: int = ITEMS_MAX) -> list[Answer | None]:
     """Decide in a unit of the caller's, which commits or undoes it together with work of its own.
 
