@@ -337,7 +337,8 @@ class PostgresBank:
         self.owner.execute("INSERT INTO ledger.mandate_list VALUES (%s, %s)", (originator, from_date))
         for account, customer, since, stopped in rows:
             self.owner.execute(
-                "INSERT INTO ledger.mandate (originator, account, customer, from_date, stopped) VALUES (%s,%s,%s,%s,%s)",
+                "INSERT INTO ledger.mandate (originator, account, customer, from_date, stopped)"
+                " VALUES (%s, %s, %s, %s, %s)",
                 (originator, account, customer, since, stopped),
             )
 

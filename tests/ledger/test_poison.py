@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
+
 from banks import (
     CLIENT,
     CREDIT,
@@ -21,7 +22,6 @@ from banks import (
     reasons,
     terminate,
 )
-
 from kanjo import ledger
 from kanjo.ledger import NotDecided, Outcome, Phase, Reason, deposit, withdrawal
 from kanjo.ledger import postgres as postgres_module

@@ -254,7 +254,7 @@ def test_o_8_instructions_on_many_accounts_wait_for_what_is_due(postgres: Postgr
 
 
 def test_a_batch_keeps_its_order_when_some_of_it_has_to_wait(bank: Bank) -> None:
-    """O-8: what stands behind an instruction that waits for its items, on one of its accounts or on its key, waits too."""
+    """O-8: what stands behind an instruction that waits for items, on its accounts or its key, waits too."""
     bank.account(A)
     bank.account(B)
     bank.items(bank.run(MONDAY), [(A, CREDIT, 10) for _ in range(10)])
@@ -293,9 +293,14 @@ def test_post_in_is_undone_with_the_callers_unit(bank: Bank) -> None:
     bank.account(A)
     run = bank.run(MONDAY)
     bank.items(run, [(A, CREDIT, 1)])
-    with pytest.raises(ZeroDivisionError), bank.store.unit() as unit:
-        ledger.post_in(unit, [deposit(CLIENT, key(1), A, 1)])
-        raise ZeroDivisionError
+
+    def fail_late() -> None:
+        with bank.store.unit() as unit:
+            ledger.post_in(unit, [deposit(CLIENT, key(1), A, 1)])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_late()
     assert (bank.entries(A), bank.requests(), bank.results(run)) == ([], {}, {})
     assert answer(bank, deposit(CLIENT, key(1), A, 1)).replayed is False
 

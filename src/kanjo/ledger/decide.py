@@ -24,6 +24,7 @@ from kanjo.ledger.book import (
     LawBroken,
     MandateState,
     NewAccount,
+    Phase,
 )
 from kanjo.ledger.instruction import (
     REVERSIBLE,
@@ -65,6 +66,7 @@ def settle(book: Book, changes: Changes) -> set[int]:
     accounts, stuck, mandates, expiring = book.accounts, book.stuck, book.mandates, book.expiring
     verdicts = book.verdicts
     run_number, cancelled, value_date = -1, False, book.date
+    expired_before = book.date
     for number, run, item, kind, amount_yen, _ in book.items:
         if held_up and number in held_up:
             continue
@@ -74,9 +76,11 @@ def settle(book: Book, changes: Changes) -> set[int]:
         if run != run_number:
             run_number, facts = run, book.runs[run]
             cancelled, value_date = facts.cancelled, facts.due
+            # only pre-business items of an earlier date stand ahead of what this date has brought
+            expired_before = value_date if facts.phase == Phase.PRE_BUSINESS else book.date
         account = accounts.get(number)
         if expiring and number in expiring and account is not None:
-            _expire(book, changes, account, value_date)
+            _expire(book, changes, account, expired_before)
         if account is None:
             sequence = balance_yen = 0
         else:
