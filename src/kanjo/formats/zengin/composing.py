@@ -45,7 +45,7 @@ def compose(
     only) puts EDI text in their place and sets byte 113. Refuses (`bad-number`, `bad-text`) what does not fit.
     """
     layouts = _layouts(kind)
-    amounts = np.atleast_1d(np.asarray(amount_yen, dtype=np.int64))
+    amounts = np.atleast_1d(np.asarray(amount_yen))
     rows = np.full((len(amounts), RECORD_BYTES), 0x20, np.uint8)
     rows[:, 0] = 0x32
     _number(rows, "bank", 1, 4, bank)

@@ -19,6 +19,8 @@ Rows = NDArray[np.uint8]
 
 def words(rows: Rows, start: int, kind: str) -> NDArray[Any]:
     """The little-endian words of `kind` ("<u8", "<u4", "<u2") that begin at byte `start` of every row, aligned."""
+    if not len(rows):
+        return np.empty(0, kind)
     view: NDArray[Any] = np.ndarray((len(rows),), dtype=kind, buffer=rows, offset=start, strides=(RECORD_BYTES,))
     return view.copy()
 

@@ -56,7 +56,7 @@ class _LimitReached(Exception):
 
 
 class Reader:
-    """Reads one file from `stream` and yields `Event`s.
+    """Reads one file from `stream` and yields `Event`s; it can be iterated once.
 
     At most about `chunk_records` records are held at a time. `name` only names the file in errors. Raises `BadFile`
     with up to `errors_max` errors at the end of the file, or as soon as there are more.
@@ -112,14 +112,13 @@ class Reader:
         rows = frame.rows
         is_data = rows[:, 0] == DATA
         others = np.flatnonzero(~is_data)
-        if self._kind is None:
-            self._learn_kind(rows, others)
         data = rows if not len(others) else rows[is_data]
-        data.flags.writeable = False  # the records are handed out while their digest goes on
-        columns = columns_of(data, has_results=self._kind == "91")
         numbers = None if not len(others) else np.flatnonzero(is_data)
+        data.flags.writeable = False  # the records are handed out while their digest goes on
+        spans = self._kind_spans(rows, others, numbers)
+        columns = columns_of(data, has_results=any(layouts is LAYOUTS["91"] for _, layouts in spans))
         found: list[FieldError] = []
-        is_hidden = self._data_faults(data, columns.amount_yen, numbers, frame, found)
+        is_hidden = self._data_faults(data, columns.amount_yen, numbers, spans, frame, found)
         events: list[Event] = []
         self._structure(frame, others, columns, is_hidden, events, found)
         found.sort(key=lambda error: (error.record, error.position))
@@ -135,13 +134,34 @@ class Reader:
         """After the end record nothing more is looked at once something wrong follows it."""
         return self._place is _Place.AFTER_END and bool(self._errors)
 
-    def _learn_kind(self, rows: Rows, others: NDArray[np.int64]) -> None:
-        """The first header gives the kind of the whole file (Z-13), also to the data before it."""
-        headers = others[rows[others, 0] == HEADER]
-        if len(headers):
-            kind = rows[headers[0], 1:3].tobytes().decode("latin-1")
-            self._kind = kind
-            self._layouts = LAYOUTS.get(kind, UNKNOWN_KIND)
+    def _kind_spans(
+        self, rows: Rows, others: NDArray[np.int64], numbers: NDArray[np.int64] | None
+    ) -> list[tuple[slice, KindLayouts]]:
+        """Which data records of a frame are of which kind.
+
+        The first header gives the kind of the whole file (Z-13). Before it, and from a header of another kind on, the
+        kind is unknown and only what holds for all of them is checked: the same wherever a frame ends.
+        """
+        kind, layouts = self._kind, self._layouts
+        cuts = [(0, layouts)]
+        for place in others[rows[others, 0] == HEADER].tolist() if len(others) else []:
+            found = rows[place, 1:3].tobytes().decode("latin-1")
+            if kind is None:
+                kind, layouts = found, LAYOUTS.get(found, UNKNOWN_KIND)
+            elif found != kind:
+                layouts = UNKNOWN_KIND
+            if layouts is not cuts[-1][1]:
+                cuts.append((place, layouts))
+        if len(cuts) == 1:
+            return [(slice(None), layouts)]
+        assert numbers is not None, "a header in a frame leaves data records with gaps"
+        starts = np.searchsorted(numbers, [place for place, _ in cuts]).tolist()
+        ends = [*starts[1:], len(numbers)]
+        return [
+            (slice(start, end), layouts)
+            for start, end, (_, layouts) in zip(starts, ends, cuts, strict=True)
+            if start < end
+        ]
 
     # -- data records ------------------------------------------------------------------------------------------------
 
@@ -150,21 +170,14 @@ class Reader:
         data: Rows,
         amount_yen: NDArray[np.int64],
         numbers: NDArray[np.int64] | None,
+        spans: list[tuple[slice, KindLayouts]],
         frame: Frame,
         found: list[FieldError],
     ) -> NDArray[np.bool_] | None:
         """Check all data records of a frame; the answer marks those whose amount is not known, None when all are."""
-        parts: list[tuple[Layout, NDArray[np.int64] | None]] = [(self._layouts.data, None)]
-        if self._layouts.data_edi is not None:
-            has_edi = data[:, _EDI_FLAG] == ord("Y")
-            if has_edi.any():
-                parts = [
-                    (self._layouts.data, np.flatnonzero(~has_edi)),
-                    (self._layouts.data_edi, np.flatnonzero(has_edi)),
-                ]
         is_hidden: NDArray[np.bool_] | None = None
         lengths = frame.lengths if frame.lengths is None or numbers is None else frame.lengths[numbers]
-        for layout, which in parts:
+        for layout, which in _layout_parts(data, spans):
             rows = data if which is None else data[which]
             part_lengths = lengths if lengths is None or which is None else lengths[which]
             check = checker(layout, self._profile)
@@ -185,8 +198,9 @@ class Reader:
                 bad |= part_lengths > RECORD_BYTES
                 unknown |= part_lengths > RECORD_BYTES
             is_hidden[slice(None) if which is None else which] = unknown
+            places = np.arange(len(data)) if which is None else np.arange(len(data))[which]
             for place in np.flatnonzero(bad).tolist():
-                in_data = place if which is None else int(which[place])
+                in_data = int(places[place])
                 record = self._record_count + 1 + (in_data if numbers is None else int(numbers[in_data]))
                 length = RECORD_BYTES if part_lengths is None else int(part_lengths[place])
                 found.extend(self._record_errors(layout, rows[place], faults[place], record, length))
@@ -283,7 +297,8 @@ class Reader:
         if start == stop or self._is_followed(place, found):
             return
         if self._place is not _Place.IN_GROUP or self._group is None:
-            self._order_error(place, DATA, found)
+            if not self._has_orphans:
+                self._order_error(place, DATA, found)
             self._has_orphans = True
             return
         group = self._group
@@ -316,12 +331,18 @@ class Reader:
             case (0x39, _):
                 self._order_error(place, kind, found)
                 self._place = _Place.AFTER_END
+            case (0x38, _) if self._has_orphans:
+                # The trailer of data whose header is missing, which was told at the first of them.
+                self._has_orphans = False
+                self._place = _Place.BETWEEN
             case _:
                 self._order_error(place, kind, found)
                 if self._group is not None:
                     self._group.are_totals_known = False
-                if kind == TRAILER and self._place is _Place.START:
+                elif kind == TRAILER:
                     self._place = _Place.BETWEEN
+                else:
+                    self._has_orphans = True  # perhaps a spoiled header: what follows belongs to it
         assert kind in (HEADER, TRAILER, END) or len(found) > before, "an unknown kind must not pass (ZC-2)"
 
     def _row_errors(self, layout: Layout, frame: Frame, place: int, found: list[FieldError]) -> bool:
@@ -342,10 +363,13 @@ class Reader:
         self._group = Group(None, not self._has_orphans, record + 1)
         self._has_orphans = False
         kind = raw[1:3].decode("latin-1")
+        if self._kind is None:
+            self._kind, self._layouts = kind, LAYOUTS.get(kind, UNKNOWN_KIND)
+        elif kind != self._kind:
+            self._layouts = UNKNOWN_KIND
         if kind.isdecimal() and (kind not in LAYOUTS or kind != self._kind):
             expected = "one of " + " ".join(KINDS) if kind not in LAYOUTS else f"{self._kind}, as in the first header"
             found.append(self._error("A.2", record, 2, "kind", f'"{kind}"', expected))
-            self._layouts = UNKNOWN_KIND
         if not self._row_errors(self._layouts.header, frame, place, found):
             return
         month, day = int(raw[54:56]), int(raw[56:58])
@@ -407,9 +431,29 @@ class Reader:
         return FieldError(self._name, record, position, field, found, expected, check)
 
 
+def _layout_parts(
+    data: Rows, spans: list[tuple[slice, KindLayouts]]
+) -> list[tuple[Layout, NDArray[np.int64] | slice | None]]:
+    """The layout of each part of `data`, None for all of it: 21 has another one where byte 113 is Y (EDI)."""
+    if len(spans) == 1 and (spans[0][1].data_edi is None or not (data[:, _EDI_FLAG] == ord("Y")).any()):
+        return [(spans[0][1].data, None)]
+    parts: list[tuple[Layout, NDArray[np.int64] | slice | None]] = []
+    for span, layouts in spans:
+        if layouts.data_edi is None:
+            parts.append((layouts.data, span))
+            continue
+        has_edi = data[span, _EDI_FLAG] == ord("Y")
+        first = span.start or 0
+        parts.append((layouts.data, np.flatnonzero(~has_edi) + first))
+        parts.append((layouts.data_edi, np.flatnonzero(has_edi) + first))
+    return parts
+
+
 def header_of(raw: bytes) -> Header:
     """A checked header record (120 bytes, cp932 form) as a value."""
     deposit_type, account = raw[95:96].strip(b" 0"), raw[96:103].strip()
+    if not deposit_type and account == b"0000000":
+        account = b""  # left out with zeros instead of spaces (Z-05)
     return Header(
         kind=raw[1:3].decode("ascii"),
         code_division=raw[3:4].decode("ascii"),
@@ -422,7 +466,7 @@ def header_of(raw: bytes) -> Header:
         branch=int(raw[77:80]),
         branch_name=_text(raw[80:95]),
         deposit_type=int(deposit_type) if deposit_type else None,
-        account=int(account) if deposit_type and account else None,
+        account=int(account) if account else None,
         raw=raw,
     )
 
