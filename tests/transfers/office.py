@@ -62,14 +62,14 @@ class Office:
         centercut.work(
             self.store,
             runs=runs,
-            businesses=BUSINESSES,
+            find=BUSINESSES.__getitem__,
             flow=centercut.Flow(items_max=ledger.ITEMS_MAX),
             clock=CLOCK,
             should_stop=lambda: False,
         )
 
     def cancel(self, run: int) -> str:
-        return centercut.cancel(self.store, run, BUSINESSES, NOW)
+        return centercut.cancel(self.store, run, NOW, find=BUSINESSES.__getitem__)
 
     def status(self, run: int) -> centercut.RunStatus:
         [found] = centercut.status(self.store, [run], NOW)

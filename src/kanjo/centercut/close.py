@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from datetime import datetime
 
-from kanjo.centercut.business import Business, Payment
+from kanjo.centercut.business import Business, Payment, business_named
 from kanjo.centercut.load import CLIENT, run_key
 from kanjo.centercut.run import Finish, RunRow, Totals
 from kanjo.centercut.store import runs_in
@@ -25,7 +25,9 @@ from kanjo.ledger import (
 )
 
 
-def close_if_settled(store: Store, run: int, businesses: Mapping[str, Business], now: datetime) -> Finish | None:
+def close_if_settled(
+    store: Store, run: int, now: datetime, *, find: Callable[[str], Business] = business_named
+) -> Finish | None:
     """Close the run when nothing of it is unsettled; returns how it finished, None when it has not yet.
 
     Whoever finds such a run may call this, at any time, any number of times: the run's lock and the derived keys of
@@ -40,7 +42,7 @@ def close_if_settled(store: Store, run: int, businesses: Mapping[str, Business],
                 return row.finished
             if not (row.started or row.cancelled) or runs.counts([run]).get(run, Totals()).settled < row.items:
                 return None
-            note, waiting = _pay_out(unit, row, runs.totals(row), businesses[row.business])
+            note, waiting = _pay_out(unit, row, runs.totals(row), find(row.business))
             if waiting is None:
                 finished: Finish = "cancelled" if row.cancelled else "completed"
                 runs.set_finished(run, finished, now, note)

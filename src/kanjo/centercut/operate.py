@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from kanjo.centercut.business import Business
+from kanjo.centercut.business import Business, business_named
 from kanjo.centercut.close import close_if_settled
-from kanjo.centercut.run import RunRow
+from kanjo.centercut.run import RunRow, State
 from kanjo.centercut.store import Runs, runs_in
 from kanjo.centercut.work import step
 from kanjo.errors import Refused
@@ -43,7 +43,7 @@ def resume(store: Store, run: int) -> None:
     _set_paused(store, run, False)
 
 
-def cancel(store: Store, run: int, businesses: Mapping[str, Business], now: datetime) -> str:
+def cancel(store: Store, run: int, now: datetime, *, find: Callable[[str], Business] = business_named) -> State:
     """Give every unsettled item the outcome cancelled, then close the run (R-3); returns the state it is in then.
 
     `closing` means that another worker still holds a slice of it: whoever ends that slice closes the run.
@@ -55,7 +55,7 @@ def cancel(store: Store, run: int, businesses: Mapping[str, Business], now: date
         here.set_cancelled(run)
     while step(store, [run], now) is not None:
         pass
-    return close_if_settled(store, run, businesses, now) or "closing"
+    return close_if_settled(store, run, now, find=find) or "closing"
 
 
 def withdraw(store: Store, run: int, item: int) -> None:

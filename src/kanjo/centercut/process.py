@@ -1,4 +1,4 @@
-"""Worker processes: `python -m kanjo.centercut.process` works on runs until they are done, or for ever.
+"""Worker processes: `python -m kanjo.centercut` works on runs until they are done, or for ever.
 
 Its standard input is a pipe held by whoever started it: when that one dies, the pipe closes and the worker ends after
 the slice in hand, so an interrupted command leaves no process behind.
@@ -13,18 +13,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import IO
 
 import msgspec
 
 from kanjo import db
-from kanjo.centercut.business import businesses
 from kanjo.centercut.flow import Flow
 from kanjo.centercut.work import Clock, work
-from kanjo.ledger import ITEMS_MAX, PostgresStore
+from kanjo.ledger import ITEMS_MAX, PostgresStore, pulse
 
 REAL_CLOCK = Clock(now=lambda: datetime.now(UTC), monotonic_s=time.monotonic, sleep=time.sleep)
+PULSE_FRESH = timedelta(seconds=3)
+"""A door that said nothing for so long serves nobody: the cut need not yield to it."""
 
 
 class Orders(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +44,7 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
 def start_worker(database: db.Database, orders: Orders, *, log: IO[str] | None = None) -> subprocess.Popen[bytes]:
     """Start one worker on the database; close its standard input to stop it after the slice in hand."""
     return subprocess.Popen(
-        [sys.executable, "-m", "kanjo.centercut.process", msgspec.json.encode(orders).decode()],
+        [sys.executable, "-m", "kanjo.centercut", msgspec.json.encode(orders).decode()],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=log if log is not None else None,
@@ -54,17 +55,15 @@ def start_worker(database: db.Database, orders: Orders, *, log: IO[str] | None =
 
 def run_worker(database: db.Database, orders: Orders, should_stop: Callable[[], bool]) -> None:
     """Work in this process until the orders are done or it is told to stop."""
-    with database.connect(autocommit=True) as connection, database.connect(autocommit=True) as watch:
+    with database.connect(autocommit=True) as connection:
         work(
             PostgresStore(connection),
             runs=orders.runs,
-            businesses=businesses(),
             flow=orders.flow(),
             clock=REAL_CLOCK,
             should_stop=should_stop,
-            slowest_p99_us=lambda: None,
+            slowest_p99_us=lambda: pulse.slowest(connection, REAL_CLOCK.now() - PULSE_FRESH),
         )
-        watch.close()
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -82,7 +81,3 @@ def main(arguments: Sequence[str]) -> int:
     with db.database(migrate=False) as database:
         run_worker(database, orders, stop.is_set)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -42,7 +42,7 @@ WHERE run = %(run)s
 INSERT INTO centercut.slice (cell, run, slice, first_account, last_account, items)
 SELECT %(cell)s, %(run)s, row_number() OVER (ORDER BY min(account)), min(account), max(account), sum(items)
 FROM (
-  SELECT account, items, (sum(items) OVER (ORDER BY account) - items) / %(items_max)s AS part
+  SELECT account, items, div(sum(items) OVER (ORDER BY account) - items, %(items_max)s) AS part
   FROM (
     SELECT account, count(*) AS items
     FROM ledger.item

@@ -5,12 +5,12 @@ A worker that dies holds nothing: its claim was a row lock of the transaction th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import msgspec
 
-from kanjo.centercut.business import Business
+from kanjo.centercut.business import Business, business_named
 from kanjo.centercut.close import close_if_settled
 from kanjo.centercut.flow import Flow, Pace, first_pace, next_pace
 from kanjo.centercut.store import runs_in
@@ -70,12 +70,12 @@ def work(
     store: Store,
     *,
     runs: Sequence[int] | None,
-    businesses: Mapping[str, Business],
     flow: Flow,
     clock: Clock,
     should_stop: Callable[[], bool],
     slowest_p99_us: Callable[[], int | None] = lambda: None,
     on_step: Callable[[Step], None] = lambda _: None,
+    find: Callable[[str], Business] = business_named,
 ) -> None:
     """Work until told to stop; with `runs` given, until each of them is finished, paused, or waits for an operator."""
     pace = first_pace(flow)
@@ -89,7 +89,7 @@ def work(
             pace = next_pace(flow, pace, settled=done.settled, seconds=seconds, p99_us=p99_us)
             rest(pace, clock, should_stop)
             continue
-        if _close_settled(store, runs, businesses, clock.now()) and runs is not None:
+        if _close_settled(store, runs, find, clock.now()) and runs is not None:
             return
         clock.sleep(IDLE_S if runs is not None else 10 * IDLE_S)
 
@@ -101,7 +101,7 @@ def rest(pace: Pace, clock: Clock, should_stop: Callable[[], bool]) -> None:
         clock.sleep(min(left_s, 0.1))
 
 
-def _close_settled(store: Store, runs: Sequence[int] | None, businesses: Mapping[str, Business], now: datetime) -> bool:
+def _close_settled(store: Store, runs: Sequence[int] | None, find: Callable[[str], Business], now: datetime) -> bool:
     """Close what is settled; whether nothing more can be done for `runs` by a worker."""
     with store.unit() as unit:
         here = runs_in(unit)
@@ -109,7 +109,7 @@ def _close_settled(store: Store, runs: Sequence[int] | None, businesses: Mapping
         waiting = {row.run: here.open_slices(row.run) for row in rows if row.started or row.cancelled}
     nothing_left = True
     for row in rows:
-        if waiting.get(row.run, 1) == 0 and close_if_settled(store, row.run, businesses, now) is None:
+        if waiting.get(row.run, 1) == 0 and close_if_settled(store, row.run, now, find=find) is None:
             continue  # stuck items: an operator's turn
         if waiting.get(row.run, 1) and not row.paused:
             nothing_left = False
