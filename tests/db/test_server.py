@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import psycopg
@@ -164,10 +167,8 @@ def test_a_stale_pid_file_does_not_hinder_a_start(home, content):
 
 
 def test_a_record_naming_a_strangers_pid_never_gets_that_process_signalled(home):
-    """Only a process that works in the data directory is taken for the server."""
-    with db.database(home):
-        pass
-    (home / last_out.SERVER_LOCK).write_text(f'{{"pid": {os.getpid()}}}')
+    """Only the process that was started as the server is taken for it."""
+    (home / last_out.SERVER_LOCK).write_text(f'{{"pid": {os.getpid()}, "started": "1"}}')
 
     assert last_out.postmaster_pid(home) is None
     assert not db.down(home).running
@@ -288,10 +289,36 @@ def test_one_process_may_open_the_database_twice(home, lives):
     assert not lives(home)
 
 
+def test_a_server_whose_starter_was_killed_before_it_wrote_its_pid_is_found_and_stopped(home):
+    """PostgreSQL's own pid file stands in for a record that was never finished."""
+    with db.database(home):
+        pid = last_out.postmaster_pid(home)
+        (home / last_out.SERVER_LOCK).write_text("{")
+
+        assert last_out.postmaster_pid(home) == pid
+
+    assert not db.status(home).running
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="takes a capability away from root")
+def test_root_in_a_container_that_may_not_trace_can_stop_the_server(home, lives):
+    """Docker's root lacks CAP_SYS_PTRACE: finding the server's process must not need it."""
+    code = "import sys, pathlib; from kanjo import db\nwith db.database(pathlib.Path(sys.argv[1])): print('ready')"
+    done = subprocess.run(
+        ["setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-all", sys.executable, "-c", code, str(home)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert (done.stdout, done.stderr) == ("ready\n", "")
+    assert not lives(home)
+
+
 def test_a_removed_home_does_not_break_the_leaving(home, until):
     """Whoever deletes KANJO_HOME under a running command gets no error of ours on top."""
-    import shutil
-
     with db.database(home):
         pid = last_out.postmaster_pid(home)
         os.kill(pid, signal.SIGKILL)

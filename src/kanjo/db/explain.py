@@ -63,7 +63,8 @@ def explain(error: psycopg.Error) -> SystemFailed:
     if found is None and state is None and isinstance(error, psycopg.OperationalError):
         found = (
             "database-unreachable",
-            "The database does not answer. Check that it runs and that KANJO_DATABASE_URL names it.",
+            "The database does not answer. Check that it runs and that KANJO_DATABASE_URL, if set, names it; an "
+            "embedded one starts again with the next command.",
         )
     code, advice = found or ("database-error", "The database refused a statement.")
     return SystemFailed(code, f"{advice} PostgreSQL says: {said}", said=said, sqlstate=error.sqlstate)

@@ -13,6 +13,7 @@ user.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -31,6 +32,9 @@ DATA = "data"
 
 WAIT_MIN_S = 0.005
 WAIT_MAX_S = 0.1
+
+# Children of a killed postmaster end by themselves within a moment; one that is busy may finish its statement.
+LEADERLESS_S_MAX = 300.0
 
 
 def nothing(_: str) -> None:
@@ -83,32 +87,46 @@ def read_record(home: Path) -> dict[str, object]:
     return record if isinstance(record, dict) else {}
 
 
-def _works_in(pid: int, folder: Path) -> bool:
-    """Whether process `pid` works in `folder`: a pid may have been given to somebody else since it was written."""
-    if not Path("/proc/self").exists():
-        return True
+def started(pid: int) -> str | None:
+    """When process `pid` was started, as the kernel counts; None where there is no /proc, or no such process.
+
+    Together with the pid it names a process for ever, while a pid alone is given to somebody else one day. Everybody
+    may read it, also root in a container without the capability to trace.
+    """
     try:
-        return Path(f"/proc/{pid}/cwd").samefile(folder)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return None
+
+
+def _serves(pid: int, data: Path) -> bool:
+    """Whether process `pid` was called to serve the data directory `data`."""
+    try:
+        return os.fsencode(data) in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
-        return False
+        return not Path("/proc/self").exists()
 
 
 def postmaster_pid(home: Path) -> int | None:
-    """The pid of the living postmaster, from our record or else PostgreSQL's own file; proved by where it works."""
-    candidates = [read_record(home).get("pid")]
+    """The pid of the living postmaster, or None: from our record, or PostgreSQL's own file if that was never finished.
+
+    A pid that is somebody else's by now is not returned.
+    """
+    record = read_record(home)
+    pid = record.get("pid")
+    if isinstance(pid, int):
+        return pid if started(pid) == record.get("started") else None
     with contextlib.suppress(OSError, ValueError, IndexError):
-        candidates.append(int((home / DATA / "postmaster.pid").read_text().splitlines()[0]))
-    for pid in candidates:
-        if isinstance(pid, int) and pid > 1 and _works_in(pid, home / DATA):
-            return pid
+        pid = int((home / DATA / "postmaster.pid").read_text().splitlines()[0])
+        return pid if _serves(pid, home / DATA) else None
     return None
 
 
 def stop(home: Path, tell: Callable[[str], None] = nothing) -> None:
     """Stop the server fast (clients are cut off, data is flushed) and wait until all its processes are gone.
 
-    The caller holds `start.lock`. There is no limit of time while a process lives: killing it would only make the next
-    start recover.
+    The caller holds `start.lock`. There is no limit of time for a server that was told: killing it would only make the
+    next start recover. Error: `TimeoutError` when there is nobody to tell but something lives on.
     """
     signalled = False
     began = told = time.monotonic()
@@ -118,6 +136,8 @@ def stop(home: Path, tell: Callable[[str], None] = nothing) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGINT)
                 signalled = True
+        if not signalled and time.monotonic() - began > LEADERLESS_S_MAX:
+            raise TimeoutError(errno.ETIMEDOUT, "processes of the server live on without their postmaster", str(home))
         if time.monotonic() - told >= 1:
             told = time.monotonic()
             tell(f"stopping the database, {told - began:.0f} s")

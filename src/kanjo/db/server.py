@@ -86,6 +86,13 @@ def _explained(home: Home) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise cluster.disk_full(home.path) from error
+        if isinstance(error, TimeoutError):
+            raise SystemFailed(
+                "server-unstoppable",
+                f"Processes of the database server of {home.path} live on although their postmaster is gone. End them "
+                "(they are called postgres) and run the command again.",
+                home=str(home.path),
+            ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise homes.unwritable(home, error) from error
         raise
@@ -108,7 +115,8 @@ def _leave(home: Home, held: tuple[int, int], tell: Tell) -> None:
     os.close(users)
     stopped = False
     try:
-        with contextlib.suppress(FileNotFoundError):  # somebody removed the folder under us
+        # FileNotFoundError: somebody removed the folder under us
+        with contextlib.suppress(FileNotFoundError), _explained(home):
             stopped = last_out.stop_if_unused(home.path, tell)
     finally:
         os.close(watch_lock)  # the watcher wakes only now, and finds nothing left to do
@@ -211,7 +219,9 @@ def _start_if_none_lives(home: Home, account: Account, tell: Tell) -> bool:
         last_out.write_record(lock, {"socket": str(socket)})
         child = _spawn(home, account, programs, socket, lock)
         try:
-            last_out.write_record(lock, {"pid": child.pid, "socket": str(socket)})
+            last_out.write_record(
+                lock, {"pid": child.pid, "started": last_out.started(child.pid), "socket": str(socket)}
+            )
         except OSError:
             child.kill()
             raise
