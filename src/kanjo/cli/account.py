@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -24,6 +24,9 @@ from kanjo.cli.printing import say
 from kanjo.cli.progress import Progress
 from kanjo.cli.reply import Facts, Reply, Table
 from kanjo.errors import Refused, WrongUsage
+
+if TYPE_CHECKING:
+    from kanjo.ledger import StatementLine
 
 app = typer.Typer(name="account", help="Accounts: import, export, show, open, change, close.")
 
@@ -130,13 +133,22 @@ def statement(
                 line.balance_yen,
                 line.contra,
             ),
-            str(line.key) if line.key else f"run {line.run} item {line.item}" if line.item else f"run {line.run}",
+            _cause(line),
         ]
         for line in page.lines
     ]
     facts = Facts({"account": page.account, "business date": page.business_date, "balance": page.balance_yen})
     more = [f"More: --after {page.next_after}"] if page.next_after else []
     return Reply(content, [facts, Table(columns, rows), *more])
+
+
+def _cause(line: StatementLine) -> str | None:
+    """What made an entry, as people name it; opening entries have no cause."""
+    if line.key is not None:
+        return str(line.key)
+    if line.run is None:
+        return None
+    return f"run {line.run}" if line.item is None else f"run {line.run} item {line.item}"
 
 
 @app.command("open", epilog=example("kanjo account open 001-1-2000001 --name ｶﾝｼﾞﾖｳ ﾀﾛｳ"))

@@ -129,7 +129,7 @@ def cancel(run: RunArgument) -> Reply:
     from kanjo import centercut
 
     with opened_store() as store:
-        centercut.cancel(store, run, centercut.businesses(), _now())
+        centercut.cancel(store, run, _now())
         return _standing(store, run)
 
 

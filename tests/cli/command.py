@@ -1,0 +1,98 @@
+"""The real command, run as users and programs run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kanjo import db
+
+COMMAND = Path(sys.executable).with_name("kanjo")
+ZENGIN = Path(__file__).parents[1] / "data" / "zengin"
+DEADLINE_S = 120.0
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command left: its exit status, its streams, and the one object that --json printed."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def object(self) -> Any:
+        assert self.out.count("\n") == 1 and self.out.endswith("\n"), self.out
+        return json.loads(self.out)
+
+    @property
+    def error(self) -> Any:
+        return self.object["error"]
+
+
+@dataclass(frozen=True)
+class Kanjo:
+    """Calls `kanjo` with an environment."""
+
+    environment: Mapping[str, str]
+
+    def __call__(self, *arguments: object, status: int = 0, **environment: str) -> Ran:
+        """Run a command to its end and require its exit status."""
+        process = self.begin(*arguments, **environment)
+        out, err = process.communicate(timeout=DEADLINE_S)
+        ran = Ran(process.returncode, out, err)
+        assert ran.status == status, (arguments, ran)
+        assert "Traceback" not in ran.err or "KANJO_DEBUG" in environment, ran.err
+        return ran
+
+    def json(self, *arguments: object, status: int = 0) -> Any:
+        """The object that the command prints with --json."""
+        return self(*arguments, "--json", status=status).object
+
+    def refused(self, code: str, *arguments: object, status: int = 1) -> Any:
+        """Require that error, and return it."""
+        error = self(*arguments, "--json", status=status).error
+        assert error["code"] == code and error["message"], error
+        return error
+
+    def begin(self, *arguments: object, **environment: str) -> subprocess.Popen[str]:
+        """Start a command, with signals as a terminal leaves them."""
+        return subprocess.Popen(
+            [str(COMMAND), *map(str, arguments)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=dict(self.environment) | environment,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+
+
+def kanjo_on(database: db.Database) -> Kanjo:
+    """The command on a database that it did not start."""
+    return Kanjo(_clean() | {"KANJO_DATABASE_URL": database.url})
+
+
+def kanjo_in(home: Path) -> Kanjo:
+    """The command with an embedded database of its own."""
+    return Kanjo(_clean() | {"KANJO_HOME": str(home)})
+
+
+def _clean() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("KANJO_")} | {"COLUMNS": "80"}
+
+
+def wait_until(condition: Callable[[], object], what: str) -> None:
+    """Wait for a condition, not for a time."""
+    until_s = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < until_s, f"waited in vain: {what}"
+        time.sleep(0.05)
