@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from kanjo import ledger
 from kanjo.db import Database
 from kanjo.errors import Refused
+from kanjo.ledger import opening
 from kanjo.ledger.opening import export_accounts, import_accounts
 
 HEADER = "account,product,balance,floor,status,name_kana"
@@ -114,7 +116,9 @@ def test_every_fault_is_reported_and_nothing_taken(store: ledger.PostgresStore) 
     )
 
     assert error.code == "bad-file"
-    assert [(fault["line"], fault["column"], fault["found"]) for fault in error.details["errors"]] == [
+    faults = error.details["errors"]
+    assert isinstance(faults, list)
+    assert [(fault["line"], fault["column"], fault["found"]) for fault in faults] == [
         (3, "account", '"001-1-000002"'),
         (4, "product", '"gold"'),
         (5, "balance", '"5.5"'),
@@ -133,8 +137,10 @@ def test_errors_are_counted_beyond_the_limit(store: ledger.PostgresStore) -> Non
     """The limit bounds what is listed, not what is counted."""
     error = refused(store, *(f"x{place},ordinary,0,0,open," for place in range(9)), errors_max=4)
 
+    faults = error.details["errors"]
+    assert isinstance(faults, list)
     assert (
-        len(error.details["errors"]),
+        len(faults),
         error.details["errors_count"],
         error.details["truncated"],
     ) == (4, 9, True)
@@ -188,8 +194,12 @@ def test_c_6_known_accounts_refuse_the_whole_file(store: ledger.PostgresStore) -
     assert exported(store)[1][0] == 12
 
 
-def test_o_6_items_due_on_the_number_meet_no_account(database: Database, store: ledger.PostgresStore) -> None:
+@pytest.mark.parametrize("items_max", [1, 5000])
+def test_o_6_items_due_on_the_number_meet_no_account(
+    database: Database, store: ledger.PostgresStore, monkeypatch: pytest.MonkeyPatch, items_max: int
+) -> None:
     """What was due before the import is settled first, and refused: equal to the batch having run first."""
+    monkeypatch.setattr(opening, "ITEMS_MAX", items_max)
     ledger.open_day(database, date(2026, 8, 21))
     run = add_items(database, TODAY, (number(1), 1, 70), (number(2), 1, 80), (number(3), 1, 90))
     ledger.open_day(database, TODAY)
@@ -226,3 +236,19 @@ def test_progress_counts_the_rows_stored(store: ledger.PostgresStore) -> None:
     import_accounts(store, lines, name="a.csv", progress=told.append)
 
     assert told == [20_000, 40_000, 45_000]
+
+
+def test_two_imports_of_one_file_at_once(database: Database, store: ledger.PostgresStore) -> None:
+    """One is taken, the other is told that the accounts exist; neither sees the database's own error."""
+    ledger.open_day(database, TODAY)
+    lines = [f"{HEADER}\n", *(f"001-1-{place:07d},ordinary,1,0,open,\n" for place in range(5_000))]
+
+    def load(_: int) -> str:
+        with database.connect(autocommit=True) as connection:
+            try:
+                return str(import_accounts(ledger.PostgresStore(connection), lines, name="a.csv"))
+            except Refused as error:
+                return error.code
+
+    with ThreadPoolExecutor(2) as callers:
+        assert sorted(callers.map(load, range(2))) == ["5000", "account-exists"]

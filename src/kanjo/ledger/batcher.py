@@ -36,7 +36,7 @@ class _Ticket(Protocol):
     asked: Asked
 
     def begin(self) -> bool:
-        """Whether anybody still wants it."""
+        """Whether anybody still wants it; asked before every commit that may decide it."""
 
     def answer(self, answer: Answer) -> None: ...
 
@@ -53,7 +53,7 @@ class _Promised:
         self.future: Future[Answer] = Future()
 
     def begin(self) -> bool:
-        return self.future.set_running_or_notify_cancel()
+        return self.future.running() or self.future.set_running_or_notify_cancel()
 
     def answer(self, answer: Answer) -> None:
         self.future.set_result(answer)
@@ -90,7 +90,8 @@ class Batcher:
     """Threads that post for many callers, each on a store of its own; close it, or use it in a `with` block.
 
     `open_store` makes a store (on a connection of its own), again after a connection was lost. `waiting_max` bounds
-    what may wait, `batch_max` what one commit decides. `on_batch(count, seconds)` is told of every commit.
+    what may wait, `batch_max` what one commit decides. `on_batch(count, seconds)` is told of every commit. Instructions
+    that do not wait for each other's answers are decided in any order.
     """
 
     def __init__(
@@ -174,8 +175,7 @@ class Batcher:
             tickets, slow = taken
             left: list[_Ticket] = []
             try:
-                if not slow:
-                    tickets = [ticket for ticket in tickets if ticket.begin()]
+                tickets = [ticket for ticket in tickets if ticket.begin()]
                 if tickets:
                     store = store or self._opened()
                     left = self._post(store, tickets, ITEMS_MAX if slow else FAST_ITEMS_MAX)
@@ -239,17 +239,33 @@ class _Lanes:
 
     def take(self) -> tuple[list[_Ticket], bool] | None:
         """The next batch, the lanes in turn; the slow one by one thread at a time."""
-        if self.slow_accounts:
-            self._sort_out()
-        if self.slow and not self.slow_taken and not (self.slow_last and self.fast):
-            self.slow_taken = self.slow_last = True
-            self.slow, batch = self.slow[self.batch_max :], self.slow[: self.batch_max]
+        if not (self.slow_last and self.fast) and (batch := self._take_slow()):
             return batch, True
-        if not self.fast:
-            return None
-        self.slow_last = False
-        self.fast, batch = self.fast[self.batch_max :], self.fast[: self.batch_max]
-        return batch, False
+        if batch := self._take_fast():
+            self.slow_last = False
+            return batch, False
+        batch = self._take_slow()
+        return (batch, True) if batch else None
+
+    def _take_slow(self) -> list[_Ticket]:
+        if self.slow_taken or not self.slow:
+            return []
+        self.slow_taken = self.slow_last = True
+        self.slow, batch = self.slow[self.batch_max :], self.slow[: self.batch_max]
+        return batch
+
+    def _take_fast(self) -> list[_Ticket]:
+        """Leaves what names a slow account to the slow lane, so that nobody else waits for that account's lock."""
+        while self.fast:
+            self.fast, batch = self.fast[self.batch_max :], self.fast[: self.batch_max]
+            if not self.slow_accounts:
+                return batch
+            staying: list[_Ticket] = []
+            for ticket in batch:
+                (staying if self.slow_accounts.isdisjoint(ticket.asked.accounts()) else self.slow).append(ticket)
+            if staying:
+                return staying
+        return []
 
     def give_back(self, left: list[_Ticket], slow: bool) -> None:
         """What one commit could not finish goes to the front of the slow lane: it has waited longest."""
@@ -260,13 +276,6 @@ class _Lanes:
             left = self.slow
         for ticket in left:
             self.slow_accounts.update(ticket.asked.accounts())
-
-    def _sort_out(self) -> None:
-        """Move what names a slow account, so that the fast lane does not wait for that account's lock."""
-        staying: list[_Ticket] = []
-        for ticket in self.fast:
-            (staying if self.slow_accounts.isdisjoint(ticket.asked.accounts()) else self.slow).append(ticket)
-        self.fast = staying
 
 
 def _told(error: Exception) -> Exception:
