@@ -122,18 +122,10 @@ def statement(
         page = ledger.statement(store, account, after=after, limit=limit)
     content = msgspec.to_builtins(page)
     columns = ["sequence", "date", "value date", "kind", "amount (yen)", "balance (yen)", "contra", "cause"]
-    rows = [
+    rows: list[list[object]] = [
         [
-            *(
-                str(line.sequence),
-                line.date,
-                line.value_date,
-                line.kind,
-                line.amount_yen,
-                line.balance_yen,
-                line.contra,
-            ),
-            _cause(line),
+            *(str(line.sequence), line.date, line.value_date, line.kind, line.amount_yen, line.balance_yen),
+            *(line.contra, _cause(line)),
         ]
         for line in page.lines
     ]

@@ -58,10 +58,13 @@ def load(
         )
     from kanjo.cli.runs import loaded
 
-    runs = [loaded(row) for row in done.runs]
-    columns = ["run", "business", "date", "phase", "priority", "items", "amount (yen)", "other banks", "amount (yen)"]
-    table = Table(columns, [[str(run["run"]), *list(run.values())[1:]] for run in runs])
+    rows = [
+        [str(row.run), row.business, row.due, row.phase.word, row.items, row.amount_yen, row.other_bank_amount_yen]
+        for row in done.runs
+    ]
+    table = Table(["run", "business", "date", "phase", "items", "amount (yen)", "other banks (yen)"], rows)
     parts: list[Part] = [table, *(f"Warning: {text}" for text in done.warnings)]
+    runs = [loaded(row) for row in done.runs]
     return Reply({"runs": runs, "warnings": done.warnings}, parts)
 
 

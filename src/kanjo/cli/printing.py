@@ -80,10 +80,14 @@ def _rich_table(table: Table) -> Any:
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    drawn = RichTable(title=table.title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    drawn = RichTable(
+        title=table.title or None, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, collapse_padding=True
+    )
     for index, heading in enumerate(table.columns):
-        right = any(isinstance(row[index], int | float) for row in table.rows)
-        drawn.add_column(heading, justify="right" if right else "left", overflow="fold")
+        values = [row[index] for row in table.rows]
+        right = any(isinstance(value, int | float) for value in values)
+        whole = right or any(isinstance(value, date) for value in values)
+        drawn.add_column(heading, justify="right" if right else "left", overflow="fold", no_wrap=whole)
     for row in table.rows:
         drawn.add_row(*(Text(shown(value)) for value in row))
     return drawn

@@ -55,14 +55,20 @@ class Progress:
             self._told_s = now_s
             say(f"{self._what}: {done:,}" + (f" of {max(self._total, done):,}" if self._total > 0 else ""))
 
+    def reach_of(self, done: int, total: int, what: str) -> None:
+        """So many of so many are done, and this is the next."""
+        self._total = total
+        self._what = what or self._what
+        self.reach(done)
+
     def _draw(self) -> None:
         if self._bar is None:
             self._bar = bar()
-            self._task = self._bar.add_task(self._what, total=self._total if self._total > 0 else None)
+            self._task = self._bar.add_task(self._what, total=None, note="")
             self._bar.start()
         assert self._task is not None
         total = max(self._total, self._done) if self._total > 0 else None
-        self._bar.update(self._task, completed=self._done, total=total)
+        self._bar.update(self._task, description=self._what, completed=self._done, total=total)
 
 
 def bar() -> RichProgress:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from kanjo.cli.printing import say, shown
 from kanjo.cli.progress import LINE_EVERY_S, QUIET_S, bar
-from kanjo.cli.reply import Part, Reply, Table
+from kanjo.cli.reply import Facts, Part, Reply, Table
 from kanjo.ledger import show_account
 
 if TYPE_CHECKING:
@@ -55,21 +55,25 @@ def standing(status: RunStatus) -> dict[str, Any]:
 
 
 def reply_of(statuses: Sequence[RunStatus], *, exit_status: int = 0, **more: Any) -> Reply:
-    """Runs for programs and for people."""
-    columns = [
-        *("run", "business", "date", "phase", "state", "items", "settled", "accepted", "refused"),
-        *("by Before", "items/s", "left (s)"),
-    ]
-    rows = [
-        [
-            *(str(row.run), row.business, row.due, row.phase.word, status.state, row.items, status.totals.settled),
-            *(status.totals.accepted, status.totals.refused, status.totals.settled_by_before),
-            *(None if status.rate_per_s is None else round(status.rate_per_s), status.eta_s),
+    """Runs for programs and for people: one run in full, several as a table."""
+    parts: list[Part]
+    if len(statuses) == 1:
+        [status] = statuses
+        names = [name for name in standing(status) if name not in ("note", "stuck", "paused")]
+        facts = {name.removesuffix("_yen").replace("_", " "): standing(status)[name] for name in names}
+        parts = [Facts(facts | {"run": str(status.row.run), "priority": str(status.row.priority)})]
+    elif statuses:
+        rows = [
+            [
+                *(str(row.run), row.business, row.due, status.state, row.items, status.totals.settled),
+                *(status.totals.refused, status.totals.settled_by_before),
+            ]
+            for status in statuses
+            for row in [status.row]
         ]
-        for status in statuses
-        for row in [status.row]
-    ]
-    parts: list[Part] = [Table(columns, rows)] if rows else ["There are no runs."]
+        parts = [Table(["run", "business", "date", "state", "items", "settled", "refused", "by Before"], rows)]
+    else:
+        parts = ["There are no runs."]
     parts += [f"Run {status.row.run}: {status.row.note}." for status in statuses if status.row.note]
     stuck = [
         [str(item.run), str(item.item), show_account(item.account), item.error]
