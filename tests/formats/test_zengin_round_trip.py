@@ -80,7 +80,7 @@ def write(written, framing, encoding, *, results=None) -> bytes:
     return stream.getvalue()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(files, framings, encodings, chunks)
 def test_what_is_written_is_read_again(file, framing, encoding, chunk_records):
     """Headers, records, totals and digests come back in every framing and encoding, in chunks of any size."""
@@ -98,7 +98,7 @@ def test_what_is_written_is_read_again(file, framing, encoding, chunk_records):
     assert isinstance(events[-1], FileEnd)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(groups("91").filter(lambda group: len(group[1])), framings, encodings, st.data())
 def test_results_are_written_and_pass_our_own_checks(group, framing, encoding, data):
     """A result file of any codes satisfies ZC-7, and the codes come back."""
@@ -129,7 +129,7 @@ def outcome(content: bytes, **options) -> None:
     assert all(record >= 1 and 1 <= position <= 121 for record, position in places)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=2_000), chunks, st.sampled_from([STRICT, LENIENT]))
 def test_any_bytes_give_records_or_a_refusal(content, chunk_records, profile):
     """No input raises anything else."""
@@ -139,7 +139,7 @@ def test_any_bytes_give_records_or_a_refusal(content, chunk_records, profile):
 RECORDS = [z.H21, z.D21, z.D21Y, z.T21, z.END, z.H91, z.D91, z.T91, z.H11, z.D11, z.T11]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     st.lists(st.sampled_from(RECORDS), max_size=12),
     st.sampled_from([b"", b"\r\n", b"\n", b"\r"]),
@@ -166,7 +166,7 @@ def test_spoiled_files_give_records_or_a_refusal(records, separator, changes, ch
     outcome(bytes(content), chunk_records=chunk_records, profile=profile, errors_max=errors_max)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.sampled_from(["payroll.txt", "debit.txt"]), st.floats(0, 0.999), st.integers(0, 255))
 def test_one_wrong_byte_is_found_the_same_way_in_chunks_of_any_size(name, where, byte):
     """The errors of a file do not depend on how it was cut."""

@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from kanjo.errors import Refused
 from kanjo.formats.zengin.checking import checker
 from kanjo.formats.zengin.digits import Rows, write_digits
+from kanjo.formats.zengin.headings import header_of
 from kanjo.formats.zengin.kana import encode_all
 from kanjo.formats.zengin.layout import KINDS, LAYOUTS, RECORD_BYTES, KindLayouts, Layout
 from kanjo.formats.zengin.profile import STRICT, Profile
-from kanjo.formats.zengin.reader import header_of
 from kanjo.formats.zengin.records import Header, Trailer
 
 _RESULT_AT, _EDI_FLAG_AT = 111, 112

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kanjo.errors import Refused
+from kanjo.formats.zengin.layout import Class
+from kanjo.formats.zengin.profile import STRICT
 
 _SMALL_TO_LARGE = str.maketrans("ァィゥェォャュョッヮヵヶ", "アイウエオヤユヨツワカケ")
 _HYPHENS = "ー‐‑‒–—―−ｰ－"
@@ -44,6 +46,9 @@ def _half_width_table() -> dict[int, str]:
 
 _HALF_WIDTH = _half_width_table()
 
+# Bytes that are never changed: text of these alone, the usual case, is spared the normalisation.
+_LAWFUL = STRICT.texts[Class.EDI] + b"\n"
+
 
 def normalise(text: str) -> str:
     """`text` with every character that has one in its single-byte form; characters without one stay as they are."""
@@ -57,7 +62,17 @@ def encode(text: str, width: int) -> bytes:
 
 def encode_all(texts: Sequence[str], width: int) -> NDArray[np.bytes_]:
     """Many texts at once, as an array S`width`. Errors name the place in `texts` and the code point, not the text."""
-    joined = normalise("\n".join(texts))
+    joined = "\n".join(texts)
+    encoded = joined.encode("cp932", "replace")
+    if len(encoded) != len(joined) or encoded.translate(None, delete=_LAWFUL):
+        encoded = _encoded(normalise(joined))
+    lines = encoded.split(b"\n")
+    if len(lines) != len(texts):
+        raise Refused("bad-text", "a text holds a line feed, which no field of a Zengin file may hold")
+    return np.array([line if len(line) <= width else cut(line, width) for line in lines], dtype=f"S{width}")
+
+
+def _encoded(joined: str) -> bytes:
     try:
         encoded = joined.encode("cp932")
     except UnicodeEncodeError as error:
@@ -65,10 +80,7 @@ def encode_all(texts: Sequence[str], width: int) -> NDArray[np.bytes_]:
     if len(encoded) != len(joined):
         wide = next(place for place, character in enumerate(joined) if len(character.encode("cp932")) > 1)
         raise _unwritable(joined, wide)
-    lines = encoded.split(b"\n")
-    if len(lines) != len(texts):
-        raise Refused("bad-text", "a text holds a line feed, which no field of a Zengin file may hold")
-    return np.array([line if len(line) <= width else cut(line, width) for line in lines], dtype=f"S{width}")
+    return encoded
 
 
 def cut(text: bytes, width: int) -> bytes:
