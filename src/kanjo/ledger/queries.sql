@@ -35,7 +35,9 @@ FOR NO KEY UPDATE
 
 -- name: due_items_of_few
 -- For doors: account by account, run by run in O-1's order, so that an account with 100,000 pending items costs its
--- neighbours in the batch no more than `items_max` rows (O-8).
+-- neighbours in the batch no more than `items_max` rows (O-8). Settled items are told by a sub-select a row: of a NOT
+-- EXISTS the planner makes a join, and right after a load, without statistics, it read all results of the run for each
+-- account: 10 ms a look-up instead of 0.02.
 SELECT pending.account, pending.run, pending.item, pending.kind, pending.amount, pending.customer
 FROM unnest(%(accounts)s) AS asked (account)
 CROSS JOIN LATERAL (
@@ -45,10 +47,10 @@ CROSS JOIN LATERAL (
     SELECT *
     FROM ledger.item
     WHERE cell = %(cell)s AND account = asked.account AND run = due.run AND date = due.date
-      AND NOT EXISTS (
-        SELECT FROM ledger.result
+      AND (
+        SELECT true FROM ledger.result
         WHERE result.cell = item.cell AND result.run = item.run AND result.item = item.item
-      )
+      ) IS NULL
     ORDER BY item
     LIMIT %(items_max)s
   ) AS item
@@ -64,10 +66,10 @@ FROM ledger.item
 JOIN unnest(%(runs)s, %(dates)s) WITH ORDINALITY AS due (run, date, rank) ON due.run = item.run AND due.date = item.date
 WHERE item.cell = %(cell)s AND item.account = ANY (%(accounts)s)
   AND item.date BETWEEN %(date_min)s AND %(date_max)s
-  AND NOT EXISTS (
-    SELECT FROM ledger.result
+  AND (
+    SELECT true FROM ledger.result
     WHERE result.cell = item.cell AND result.run = item.run AND result.item = item.item
-  )
+  ) IS NULL
 ORDER BY item.account, due.rank, item.item
 LIMIT %(items_max)s
 

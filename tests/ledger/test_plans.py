@@ -1,0 +1,166 @@
+"""The hot statements stay on their indexes, with statistics and right after a load without them (design 4)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from banks import CREDIT, MONDAY, TUESDAY, PostgresBank, key, number
+from kanjo import db, ledger
+from kanjo.ledger.postgres import SQL
+
+COUNT = 50_000
+TYPES = {
+    "cell": "smallint",
+    "accounts": "bigint[]",
+    "runs": "integer[]",
+    "dates": "date[]",
+    "items_max": "bigint",
+    "date_min": "date",
+    "date_max": "date",
+    "date": "date",
+    "balances": "bigint[]",
+    "helds": "bigint[]",
+    "sequences": "bigint[]",
+    "clients": "text[]",
+    "keys": "uuid[]",
+}
+LARGE = re.compile(r"^(account|item_\d+|result|request|entry_\d+|hold)$")
+
+
+@pytest.fixture(scope="module", params=["loaded", "analysed"])
+def full(request: pytest.FixtureRequest, server: db.Database) -> Iterator[PostgresBank]:
+    """50,000 accounts, two runs of as many items, results for half of the first; with and without statistics."""
+    with db.scratch(server, "plans", template=server.name) as database:
+        ledger.ensure_partitions(database, MONDAY)
+        bank = PostgresBank(database)
+        bank.open(MONDAY)
+        for parent in ("account", "item_202608", "result", "request"):
+            bank.owner.execute(f"ALTER TABLE ledger.{parent} SET (autovacuum_enabled = off)")  # type: ignore[arg-type]
+        accounts = [number(index) for index in range(1, COUNT + 1)]
+        bank.accounts((account, 1_000) for account in accounts)
+        runs = [bank.run(MONDAY), bank.run(MONDAY, priority=60)]
+        for run in runs:
+            bank.items(run, [(account, CREDIT, 10) for account in accounts])
+        bank.run(TUESDAY)
+        bank.owner.execute(
+            """INSERT INTO ledger.result (cell, date, before, run, item, reason, sequence, balance)
+            SELECT 0, %s, false, %s, item, 0, 1, 1000 FROM generate_series(1, %s) AS item""",
+            (MONDAY, runs[0], COUNT // 2),
+        )
+        bank.owner.execute(
+            """INSERT INTO ledger.request (date, client, key, fingerprint, kind, reason, value_date, debits, credits,
+              amounts, accounts, sequences, balances)
+            SELECT %(date)s, 'door', gen_random_uuid(), gen_random_uuid(), 1, 0, %(date)s, '{}', '{}', '{}', '{}', '{}',
+              '{}' FROM generate_series(1, %(count)s)""",
+            {"date": MONDAY, "count": COUNT},
+        )
+        bank.owner.execute(
+            """INSERT INTO ledger.hold (cell, status, placed_on, account, amount, client, key)
+            SELECT 0, 1, %s, account, 1, 'door', gen_random_uuid() FROM unnest(%s::bigint[]) AS account""",
+            (MONDAY, accounts[:5_000]),
+        )
+        if request.param == "analysed":
+            bank.owner.execute("VACUUM ANALYZE")
+        yield bank
+        bank.quit()
+
+
+def _explain(connection: psycopg.Connection[Any], name: str, **given: Any) -> dict[str, Any]:
+    """The generic plan of a named statement, executed once with these values, as a prepared statement has it."""
+    names: list[str] = []
+
+    def numbered(match: re.Match[str]) -> str:
+        if match[1] not in names:
+            names.append(match[1])
+        return f"${names.index(match[1]) + 1}"
+
+    text = re.sub(r"%\((\w+)\)s", numbered, SQL[name])
+    types = ", ".join(TYPES[one] for one in names)
+    values = psycopg.ClientCursor(connection).mogrify(
+        ", ".join(f"%({one})s::{TYPES[one]}" for one in names),  # type: ignore[arg-type]
+        given,
+    )
+    with connection.transaction(force_rollback=True):
+        connection.execute(f"PREPARE hot ({types}) AS {text}")  # type: ignore[arg-type]
+        row = connection.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE hot ({values})").fetchone()  # type: ignore[arg-type]
+        assert row is not None
+    connection.execute("DEALLOCATE hot")
+    return dict(row[0][0])
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", []):
+        yield from _nodes(below)
+
+
+def _scanned(plan: dict[str, Any]) -> list[str]:
+    """The large tables that the plan reads from end to end."""
+    return [
+        f"{node['Node Type']} on {node['Relation Name']}"
+        for node in _nodes(plan["Plan"])
+        if node["Node Type"] == "Seq Scan" and LARGE.match(node["Relation Name"]) and node["Actual Loops"]
+    ]
+
+
+ROWS_READ_MAX = 8
+"""Rows that the plan may read for each account or key asked for: two runs of items and their results, with room."""
+
+
+def _rows_read(plan: dict[str, Any]) -> float:
+    """The rows that all scans of tables found, over all their rounds."""
+    return sum(
+        node["Actual Rows"] * node["Actual Loops"]
+        for node in _nodes(plan["Plan"])
+        if "Relation Name" in node and LARGE.match(node["Relation Name"])
+    )
+
+
+def _given(name: str, accounts: list[int], runs: list[int]) -> dict[str, Any]:
+    count = len(accounts)
+    return {
+        "cell": 0,
+        "accounts": accounts,
+        "runs": runs,
+        "dates": [MONDAY] * len(runs),
+        "date": TUESDAY,
+        "date_min": MONDAY,
+        "date_max": MONDAY,
+        "items_max": 5_001,
+        "balances": [1] * count,
+        "helds": [0] * count,
+        "sequences": [2] * count,
+        "clients": ["door"] * count,
+        "keys": [key(index) for index in range(count)],
+    }
+
+
+HOT = [
+    ("lock_accounts", 1),
+    ("lock_accounts", 100),
+    ("lock_accounts", 5_000),
+    ("due_items_of_few", 1),
+    ("due_items_of_few", 200),
+    ("due_items_of_many", 600),
+    ("due_items_of_many", 5_000),
+    ("requests", 1),
+    ("requests", 500),
+    ("update_accounts", 1),
+    ("update_accounts", 5_000),
+    ("expiring_holds", 100),
+]
+
+
+@pytest.mark.parametrize(("name", "count"), HOT)
+def test_a_hot_statement_reads_no_large_table_whole(full: PostgresBank, name: str, count: int) -> None:
+    """Whatever the statistics say: a scan of 50,000 rows for a few of them would be the end of the doors."""
+    accounts = [number(index) for index in range(20_000, 20_000 + count)]
+    runs = [row[0] for row in full.owner.execute("SELECT run FROM ledger.run WHERE date = %s ORDER BY run", (MONDAY,))]
+    plan = _explain(full.connection, name, **_given(name, accounts, runs))
+    assert _scanned(plan) == []
+    assert _rows_read(plan) <= ROWS_READ_MAX * count
