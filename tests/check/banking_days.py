@@ -120,7 +120,7 @@ class Bank:
         while centercut.step(self.store, runs, NOW, items_max=2) is not None:
             pass
         for run in runs:
-            assert centercut.close_if_settled(self.store, run, BUSINESSES, NOW) == "completed"
+            assert centercut.close_if_settled(self.store, run, NOW, find=BUSINESSES.__getitem__) == "completed"
 
 
 def play(database: Database, folder: Path) -> dict[str, int]:
@@ -188,7 +188,7 @@ def _tuesday(bank: Bank, runs: dict[str, int]) -> None:
         ledger.withdrawal(CLIENT, key("short-2"), BOB, 9_999),
     ) == [True, True, False]
     assert ledger.enquire(bank.store, DAN).balance_yen == 417
-    centercut.cancel(bank.store, runs["wrong"], BUSINESSES, NOW)
+    centercut.cancel(bank.store, runs["wrong"], NOW, find=BUSINESSES.__getitem__)
     runs["again"] = bank.load("wages", WEDNESDAY, [(ANN, 21), (DAN, 22)], digest="again")
     assert all(
         bank.post(

@@ -98,27 +98,38 @@ def prove(connection: psycopg.Connection[Any], progress: Callable[[str, int, int
     The connection must not be in a transaction. `progress` hears the name of each check before it runs, how many are
     done and how many there are.
     """
-    found: list[tuple[Law, CheckProof]] = []
-    laws = checks()
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        # Whole tables are hashed; a plan made for a small table that has grown since must not look them up row by row.
-        connection.execute("SET LOCAL enable_nestloop = off")
-        connection.execute(sql.SQL("SET LOCAL work_mem = {}").format(WORK_MEMORY))
-        for done, law in enumerate(laws):
-            if progress is not None:
-                progress(law.name, done, len(laws))
-            found.append((law, _judge(connection, law)))
-        stuck = tuple(
-            Stuck(account=show_account(account), run=run, item=item, error=error)
-            for account, run, item, error in _rows(connection, sql.SQL(SQL["stuck"]).format(shown_max=SHOWN_MAX))
-        )
-        [(pending_count,)] = _rows(connection, sql.SQL(SQL["pending"]))
+        return prove_in(connection, progress)
+
+
+def prove_in(connection: psycopg.Connection[Any], progress: Callable[[str, int, int], object] | None = None) -> Proof:
+    """The same in a transaction of the caller's, and of what it has written; it must be REPEATABLE READ."""
+    # Whole tables are hashed; a plan made for a small table that has grown since must not look them up row by row.
+    connection.execute("SET LOCAL enable_nestloop = off")
+    connection.execute(sql.SQL("SET LOCAL work_mem = {}").format(WORK_MEMORY))
+    laws = checks()
+    found: list[tuple[Law, CheckProof]] = []
+    for done, law in enumerate(laws):
+        if progress is not None:
+            progress(law.name, done, len(laws))
+        found.append((law, _judge(connection, law)))
     if progress is not None:
         progress("", len(laws), len(laws))
     proofs = tuple(_of_law(number, [check for law, check in found if law.law == number]) for number in LAWS)
+    [(pending_count,)] = _rows(connection, sql.SQL(SQL["pending"]))
     return Proof(
-        ok=all(proof.ok is not False for proof in proofs), laws=proofs, stuck=stuck, pending_count=pending_count
+        ok=all(proof.ok is not False for proof in proofs),
+        laws=proofs,
+        stuck=_stuck(connection),
+        pending_count=pending_count,
+    )
+
+
+def _stuck(connection: psycopg.Connection[Any]) -> tuple[Stuck, ...]:
+    rows = _rows(connection, sql.SQL(SQL["stuck"]).format(shown_max=SHOWN_MAX))
+    return tuple(
+        Stuck(account=show_account(account), run=run, item=item, error=error) for account, run, item, error in rows
     )
 
 
@@ -149,7 +160,7 @@ def _of_law(number: int, proofs: list[CheckProof]) -> LawProof:
     )
 
 
-def _rows(connection: psycopg.Connection[Any], query: sql.Composable) -> list[tuple[Any, ...]]:
+def _rows(connection: psycopg.Connection[Any], query: sql.SQL | sql.Composed) -> list[tuple[Any, ...]]:
     """Constants are put in by the client, so that the plan knows them."""
     return psycopg.ClientCursor(connection).execute(query, CONSTANTS).fetchall()
 
