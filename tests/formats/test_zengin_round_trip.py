@@ -13,6 +13,7 @@ from kanjo.formats.zengin import (
     LENIENT,
     STRICT,
     BadFile,
+    FieldError,
     FileEnd,
     GroupEnd,
     GroupStart,
@@ -139,31 +140,42 @@ def test_any_bytes_give_records_or_a_refusal(content, chunk_records, profile):
 RECORDS = [z.H21, z.D21, z.D21Y, z.T21, z.END, z.H91, z.D91, z.T91, z.H11, z.D11, z.T11]
 
 
-@settings(max_examples=200, deadline=None)
-@given(
-    st.lists(st.sampled_from(RECORDS), max_size=12),
-    st.sampled_from([b"", b"\r\n", b"\n", b"\r"]),
-    st.lists(
-        st.tuples(st.floats(0, 1), st.sampled_from(["cut", "put", "set"]), st.binary(min_size=1, max_size=3)),
-        max_size=4,
-    ),
-    chunks,
-    st.sampled_from([STRICT, LENIENT]),
-    st.integers(1, 20),
-)
-def test_spoiled_files_give_records_or_a_refusal(records, separator, changes, chunk_records, profile, errors_max):
+@st.composite
+def spoiled_files(draw) -> bytes:
     """Records in any order, with bytes taken out, put in and changed: the nearer a file is to a good one, the deeper it
     gets into the reader."""
-    content = bytearray(b"".join(raw + separator for raw in records))
-    for where, change, what in changes:
-        place = int(where * len(content))
-        if change == "cut":
-            del content[place : place + len(what)]
-        elif change == "put":
-            content[place:place] = what
-        else:
-            content[place : place + len(what)] = what
-    outcome(bytes(content), chunk_records=chunk_records, profile=profile, errors_max=errors_max)
+    separator = draw(st.sampled_from([b"", b"\r\n", b"\n", b"\r"]))
+    content = bytearray(b"".join(raw + separator for raw in draw(st.lists(st.sampled_from(RECORDS), max_size=12))))
+    for _ in range(draw(st.integers(0, 4))):
+        place = int(draw(st.floats(0, 1)) * len(content))
+        what = draw(st.binary(min_size=1, max_size=3))
+        stop = place if draw(st.booleans()) else place + len(what)
+        content[place:stop] = what if draw(st.booleans()) else b""
+    return bytes(content)
+
+
+@settings(max_examples=200, deadline=None)
+@given(spoiled_files(), chunks, st.sampled_from([STRICT, LENIENT]), st.integers(1, 20))
+def test_spoiled_files_give_records_or_a_refusal(content, chunk_records, profile, errors_max):
+    """No file made of real records and damage raises anything else."""
+    outcome(content, chunk_records=chunk_records, profile=profile, errors_max=errors_max)
+
+
+def errors_of(content: bytes, chunk_records: int, profile) -> tuple[FieldError, ...]:
+    try:
+        list(Reader(io.BytesIO(content), chunk_records=chunk_records, profile=profile, errors_max=10_000))
+    except BadFile as refused:
+        return refused.errors
+    return ()
+
+
+@settings(max_examples=200, deadline=None)
+@given(spoiled_files(), st.sampled_from([STRICT, LENIENT]))
+def test_the_errors_of_a_file_do_not_depend_on_its_chunks(content, profile):
+    """The same errors wherever chunks end."""
+    found = [errors_of(content, chunk_records, profile) for chunk_records in (1, 5, 100)]
+
+    assert found[0] == found[1] == found[2]
 
 
 @settings(max_examples=100, deadline=None)
@@ -172,11 +184,6 @@ def test_one_wrong_byte_is_found_the_same_way_in_chunks_of_any_size(name, where,
     """The errors of a file do not depend on how it was cut."""
     content = bytearray((z.SAMPLES / name).read_bytes())
     content[int(where * len(content))] = byte
-    found = []
-    for chunk_records in (3, 50, 16_384):
-        try:
-            z.read(bytes(content), chunk_records=chunk_records)
-            found.append(())
-        except BadFile as refused:
-            found.append(refused.errors)
+    found = [errors_of(bytes(content), chunk_records, STRICT) for chunk_records in (3, 50, 16_384)]
+
     assert found[0] == found[1] == found[2]

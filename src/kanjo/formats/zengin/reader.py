@@ -84,6 +84,7 @@ class Reader:
         self._group: Group | None = None
         self._group_count = 0
         self._record_count = 0
+        self._is_over = False  # nothing more is to be looked at
         self._has_orphans = False  # data outside a group: the totals of the next group cannot be trusted
 
     def __iter__(self) -> Iterator[Event]:
@@ -93,7 +94,7 @@ class Reader:
                 self._record_count += len(frame.rows)
                 if not self._errors:
                     yield from events
-                if self._is_over():
+                if self._is_over:
                     break
             self._file_end()
         except _LimitReached:
@@ -113,19 +114,17 @@ class Reader:
         if end:
             self._records_until(end, frame, events, found)
         if end < len(frame.rows):
+            # Something follows the end record: one error, whatever it is and however long (Z-14).
             self._order_error(end, int(frame.rows[end, 0]), found)
+            self._is_over = True
         found.sort(key=lambda error: (error.record, error.position))
         if found and looks_like_utf8(frame.source):
             found = [self._describe.utf8_error(frame.rows, self._record_count + 1)]
-            self._place = _Place.AFTER_END
+            self._place, self._is_over = _Place.AFTER_END, True
         self._errors.extend(found)
         if len(self._errors) > self._errors_max:
             raise _LimitReached
         return events
-
-    def _is_over(self) -> bool:
-        """After the end record nothing more is looked at once something follows it (Z-14)."""
-        return self._place is _Place.AFTER_END and bool(self._errors)
 
     def _end_in(self, rows: Rows) -> int:
         """How many rows there are up to the end record, that one included."""
