@@ -22,8 +22,13 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.pop("KANJO_DATABASE_URL", None)
     os.environ.pop("KANJO_HOME", None)
     if SESSION_HOME not in os.environ:
-        os.environ[SESSION_HOME] = tempfile.mkdtemp(prefix="kanjo-test-")
-        config.stash[OWNS_HOME] = os.environ[SESSION_HOME]
+        home = Path(tempfile.mkdtemp(prefix="kanjo-test-"))
+        home.chmod(0o711)
+        (home / "etc").mkdir()
+        # a test kills processes, not the machine: their data survives without waiting for the disk
+        (home / "etc" / "local.conf").write_text("fsync = off\nshared_buffers = '512MB'\n")
+        (home / "etc" / "local.conf").chmod(0o644)
+        os.environ[SESSION_HOME] = config.stash[OWNS_HOME] = str(home)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -68,6 +68,10 @@ def folder() -> Iterator[Path]:
     made = Path(tempfile.mkdtemp(prefix="kanjo-db-"))
     made.chmod(0o755)
     yield made
+    for parent, folders, _ in os.walk(made):  # what a test made read-only can be removed again
+        for name in folders:
+            if not (Path(parent) / name).is_symlink():
+                (Path(parent) / name).chmod(0o755)
     shutil.rmtree(made, ignore_errors=True)
 
 

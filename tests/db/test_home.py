@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from kanjo import db
+from kanjo.db import binaries, settings
 from kanjo.db import home as homes
-from kanjo.db import settings
 from kanjo.errors import SystemFailed
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="hands the server over to another user")
@@ -167,9 +167,13 @@ def test_a_planted_socket_folder_is_refused(folder, monkeypatch):
     short.rmdir()
 
 
-def _wheel() -> Path:
-    from kanjo.db import binaries
+def _before_others(installation: Path) -> dict[str, str]:
+    """The environment in which Python finds this installation of the wheel first."""
+    others = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": f"{installation}{os.pathsep}{others}" if others else str(installation)}
 
+
+def _wheel() -> Path:
     return binaries.installed()
 
 
@@ -180,7 +184,7 @@ def test_an_installation_that_cannot_be_written_is_enough(new_home, run, install
             (Path(parent) / name).chmod(0o555)
     before = sorted(str(file) for file in installation.rglob("*"))
 
-    done = run(OPEN, new_home, env={**os.environ, "PYTHONPATH": str(installation)})
+    done = run(OPEN, new_home, env=_before_others(installation))
 
     assert (done.stdout, done.stderr) == ("kanjo\n", "")
     assert before == sorted(str(file) for file in installation.rglob("*"))
@@ -201,7 +205,7 @@ def test_programs_out_of_the_servers_users_reach_are_copied_to_where_it_can(new_
     before = {file: stat.S_IMODE(file.lstat().st_mode) for file in [installation, *installation.rglob("*")]}
 
     for _ in range(2):
-        done = run(f"import os; os.umask(0o077)\n{OPEN}", new_home, env={**os.environ, "PYTHONPATH": str(installation)})
+        done = run(f"import os; os.umask(0o077)\n{OPEN}", new_home, env=_before_others(installation))
 
         assert (done.stdout, done.stderr) == ("kanjo\n", "")
     assert before == {file: stat.S_IMODE(file.lstat().st_mode) for file in [installation, *installation.rglob("*")]}
