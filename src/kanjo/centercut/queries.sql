@@ -120,7 +120,8 @@ WHERE cell = %(cell)s AND run = ANY (%(runs)s)
 GROUP BY run
 
 -- name: totals
--- For closing: the amounts stand in the items, the outcomes in the results.
+-- For closing: the amounts stand in the items, the outcomes in the results. LATERAL with OFFSET fixes the way of the
+-- join, a result by its key for each item: before the tables are analyzed the planner may choose item by item of all.
 SELECT count(*), count(*) FILTER (WHERE result.reason = 0),
   coalesce(sum(item.amount) FILTER (WHERE result.reason = 0), 0),
   count(*) FILTER (WHERE result.reason <> 0), coalesce(sum(item.amount) FILTER (WHERE result.reason <> 0), 0),
@@ -128,7 +129,12 @@ SELECT count(*), count(*) FILTER (WHERE result.reason = 0),
   coalesce(sum(item.amount) FILTER (WHERE result.reason = 0 AND item.kind = 1), 0),
   coalesce(sum(item.amount) FILTER (WHERE result.reason = 0 AND item.kind = 2), 0)
 FROM ledger.item
-JOIN ledger.result USING (cell, run, item)
+CROSS JOIN LATERAL (
+  SELECT result.reason, result.before
+  FROM ledger.result
+  WHERE result.cell = item.cell AND result.run = item.run AND result.item = item.item
+  OFFSET 0
+) AS result
 WHERE item.cell = %(cell)s AND item.run = %(run)s AND item.date = %(due)s
 
 -- name: item

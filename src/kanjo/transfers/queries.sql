@@ -20,13 +20,17 @@ FROM transfers.record
 WHERE record.cell = %(cell)s AND record.run = %(run)s AND record.item BETWEEN %(first)s AND %(last)s
 
 -- name: records_with_reasons
--- The same with one byte per record for the reason of its outcome: 255 for a record that never became an item.
+-- The same with one byte per record for the reason of its outcome: 255 for a record that never became an item. LATERAL
+-- with OFFSET fixes the way of the join, a result by its key for each record, whatever the planner knows of the tables.
 SELECT count(*), string_agg(record.raw, ''::bytea ORDER BY record.item),
   string_agg(set_byte('\x00'::bytea, 0, coalesce(result.reason, 255)), ''::bytea ORDER BY record.item)
 FROM transfers.record
-LEFT JOIN ledger.result
-  ON result.cell = record.cell AND result.run = record.run AND result.item = record.item
-    AND result.run = %(run)s AND result.item BETWEEN %(first)s AND %(last)s
+LEFT JOIN LATERAL (
+  SELECT result.reason
+  FROM ledger.result
+  WHERE result.cell = record.cell AND result.run = record.run AND result.item = record.item
+  OFFSET 0
+) AS result ON true
 WHERE record.cell = %(cell)s AND record.run = %(run)s AND record.item BETWEEN %(first)s AND %(last)s
 
 -- name: last_record
