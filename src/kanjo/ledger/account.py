@@ -10,7 +10,7 @@ from enum import IntEnum
 
 import msgspec
 
-_SHOWN = re.compile(r"^(\d{3})-(\d)-(\d{7})$")
+_SHOWN = re.compile(r"([0-9]{3})-([1-9])-([0-9]{7})")
 ACCOUNT_MIN = 10_000_000
 """The smallest number an account can have (branch 000, type 1); below it live the codes of the chart."""
 ACCOUNT_MAX = 99_999_999_999
@@ -78,8 +78,8 @@ class Account(msgspec.Struct):
 
 def parse_account(text: str) -> int:
     """`001-1-1234567` as an integer; ValueError for anything else."""
-    match = _SHOWN.match(text)
-    if not match or match[2] == "0":
+    match = _SHOWN.fullmatch(text)
+    if not match:
         raise ValueError(f"an account number reads 001-1-1234567 (branch, type 1-9, number), found {text!r}")
     return account_number(int(match[1]), int(match[2]), int(match[3]))
 
