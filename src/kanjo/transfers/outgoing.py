@@ -8,8 +8,7 @@ import msgspec
 
 from kanjo.centercut import RunRow, runs_in
 from kanjo.errors import Refused
-from kanjo.formats.zengin import LENIENT, Writer
-from kanjo.formats.zengin.reader import header_of
+from kanjo.formats.zengin import LENIENT, Writer, header_of
 from kanjo.ledger import Store, Unit
 from kanjo.transfers.kept import Kept
 from kanjo.transfers.runs import require_header, require_run

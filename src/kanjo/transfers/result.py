@@ -8,8 +8,7 @@ from typing import BinaryIO
 import numpy as np
 
 from kanjo.errors import Refused
-from kanjo.formats.zengin import LENIENT, Writer, with_results
-from kanjo.formats.zengin.reader import header_of
+from kanjo.formats.zengin import LENIENT, Writer, header_of, with_results
 from kanjo.ledger import Reason, Store, Unit
 from kanjo.transfers.kept import NO_OUTCOME, Kept
 from kanjo.transfers.runs import encoding_of, require_header, require_run

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from kanjo.centercut import RunRow, runs_in
 from kanjo.errors import Refused
-from kanjo.formats.zengin import Header
-from kanjo.formats.zengin.encoding import Encoding
+from kanjo.formats.zengin import Encoding, Header
 from kanjo.ledger import Unit
 from kanjo.transfers.kept import Kept
 

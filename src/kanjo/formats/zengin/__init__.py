@@ -8,6 +8,8 @@ touches a database, a clock or the file system, and never lets an account holder
 from __future__ import annotations
 
 from kanjo.formats.zengin.composing import compose, compose_header, with_results
+from kanjo.formats.zengin.encoding import Encoding
+from kanjo.formats.zengin.headings import header_of
 from kanjo.formats.zengin.kana import normalise
 from kanjo.formats.zengin.profile import LENIENT, STRICT, Profile
 from kanjo.formats.zengin.reader import Reader
@@ -19,6 +21,7 @@ __all__ = [
     "LENIENT",
     "STRICT",
     "BadFile",
+    "Encoding",
     "Event",
     "FieldError",
     "FileEnd",
@@ -33,6 +36,7 @@ __all__ = [
     "Writer",
     "compose",
     "compose_header",
+    "header_of",
     "normalise",
     "with_results",
 ]
