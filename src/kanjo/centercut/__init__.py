@@ -9,7 +9,7 @@ from kanjo.centercut.close import close_if_settled
 from kanjo.centercut.flow import Flow, Pace, first_pace, next_pace
 from kanjo.centercut.load import Loaded, Loading, RunLoading, load
 from kanjo.centercut.operate import cancel, fail, pause, resume, retry, start, withdraw
-from kanjo.centercut.process import REAL_CLOCK, Orders, run_worker, start_worker
+from kanjo.centercut.process import REAL_CLOCK, Orders, run_worker, start_worker, stop_with_parent
 from kanjo.centercut.run import Items, RunRow, State, Totals
 from kanjo.centercut.status import RunStatus, status
 from kanjo.centercut.store import Runs, runs_in
@@ -51,6 +51,7 @@ __all__ = [
     "start_worker",
     "status",
     "step",
+    "stop_with_parent",
     "withdraw",
     "work",
 ]

@@ -66,18 +66,24 @@ def run_worker(database: db.Database, orders: Orders, should_stop: Callable[[], 
         )
 
 
+def stop_with_parent(stop: threading.Event) -> None:
+    """Set `stop` when standard input closes: its other end is held by whoever started this process."""
+
+    def watch() -> None:
+        while os.read(0, 1):  # not sys.stdin, whose lock would be held when the interpreter ends
+            pass
+        stop.set()
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def main(arguments: Sequence[str]) -> int:
     """A worker process: orders as JSON, stops when its standard input closes or on SIGTERM."""
     orders = msgspec.json.decode(arguments[0], type=Orders)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who started it says when to stop
-
-    def watch_parent() -> None:
-        sys.stdin.buffer.read()
-        stop.set()
-
-    threading.Thread(target=watch_parent, daemon=True).start()
+    stop_with_parent(stop)
     with db.database(migrate=False) as database:
         run_worker(database, orders, stop.is_set)
     return 0

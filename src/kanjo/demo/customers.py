@@ -23,6 +23,7 @@ import numpy as np
 import psycopg
 
 from kanjo import db
+from kanjo.centercut import stop_with_parent
 from kanjo.demo.town import Town
 from kanjo.ledger import (
     Asked,
@@ -163,7 +164,7 @@ def main(arguments: Sequence[str]) -> int:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_watch_parent, args=(stop,), daemon=True).start()
+    stop_with_parent(stop)
     notes = _Notes()
     numbers = crowd.town.numbers().tolist()
     with (
@@ -183,11 +184,6 @@ def main(arguments: Sequence[str]) -> int:
             thread.join()
         _tell(notes, watch)
     return 0
-
-
-def _watch_parent(stop: threading.Event) -> None:
-    sys.stdin.buffer.read()
-    stop.set()
 
 
 def _tell(notes: _Notes, watch: psycopg.Connection[Any]) -> None:

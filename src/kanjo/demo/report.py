@@ -58,7 +58,7 @@ def write_report(figures: Figures, path: Path) -> None:
         raise SystemFailed(
             "report-unavailable", "charts need the extra `report`: pip install 'kanjo[report]'"
         ) from error
-    bundle = vl_convert.javascript_bundle(None)  # leaves vegaEmbed in the window
+    bundle = vl_convert.javascript_bundle(None)  # type: ignore[arg-type]  # all of it; leaves vegaEmbed in the window
     page = _PAGE.format(
         summary=html.escape(_summary(figures)),
         figures="".join(_row(name, value) for name, value in _facts(figures)),
