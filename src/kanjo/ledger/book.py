@@ -107,7 +107,8 @@ class Hold(msgspec.Struct):
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """What a posting needs loaded. `accounts` ascending and unique; `also` names the early and in-business runs
-    whose items a worker may settle here besides all that is due (a door passes none).
+    whose items a worker may settle here besides all that is due (a door passes none). `items_max` bounds each account's
+    items, or, for `together`, those of all accounts: a worker's commit is that of nobody else (O-8).
     """
 
     accounts: list[int]
@@ -117,13 +118,15 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     closing: list[int] = []
     also: list[int] = []
     items_max: int
+    together: bool = False
 
 
 class Book(msgspec.Struct, kw_only=True):
     """Everything a decision may look at, loaded under the locks of O-10.
 
     `items` stand in the order they must be settled, account by account; `unfinished` are accounts of which more is
-    due than was loaded (O-8); `stuck` are items that hold their account (O-9); `verdicts` are outcomes an operator gives.
+    due than was loaded (O-8); `stuck` are items that hold their account (O-9); `verdicts` are outcomes that an operator
+    gives.
     """
 
     date: date

@@ -125,9 +125,11 @@ class MemoryUnit:
         items: list[Item] = []
         unfinished: set[int] = set()
         counts: dict[int, int] = {}
+        held = {account for account, _ in tables.stuck.values()}
         for item in pending:
-            counts[item.account] = counts.get(item.account, 0) + 1
-            if counts[item.account] > wanted.items_max:
+            bounded = 0 if wanted.together and item.account not in held else item.account
+            counts[bounded] = counts.get(bounded, 0) + 1
+            if counts[bounded] > wanted.items_max:
                 unfinished.add(item.account)
             else:
                 items.append(item)

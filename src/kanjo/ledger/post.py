@@ -68,13 +68,13 @@ def enquire(store: Store, account: int) -> Snapshot:
 
 
 def settle_in(unit: Unit, day: Day, accounts: Sequence[int], also: Sequence[int], items_max: int) -> tuple[int, bool]:
-    """Settle what is due on these accounts, and of the runs in `also`, as a worker does.
+    """Settle what is due on these accounts, and of the runs in `also`, as a worker does: at most `items_max` items.
 
     Returns how many items were settled, and whether nothing is left but what a stuck item holds.
     """
     if day.date is None:
         return 0, True
-    book = unit.load(day, Wanted(accounts=list(accounts), also=list(also), items_max=items_max))
+    book = unit.load(day, Wanted(accounts=list(accounts), also=list(also), items_max=items_max, together=True))
     changes, _ = decide(book, ())
     changes.by_before = False
     unit.save(changes)
@@ -161,6 +161,7 @@ def _post_some(store: Store, instructions: Sequence[Asked], items_max: int) -> S
 def _post_alone(store: Store, asked: Asked, items_max: int) -> Answer | None:
     """Settle its accounts without it, so that a bad item among them is held back; if it fails then, it is guilty."""
     with store.unit() as unit:
+        unit.day()
         accounts = _accounts(unit, [asked])
     for account in accounts:
         settle(store, [account])

@@ -81,8 +81,9 @@ class PostgresUnit:
             statements.append(self._due_items(due, wanted.accounts, wanted.items_max, few))
         rows = dict(zip((name for name, _ in statements), self._run(*statements), strict=True))
         found = rows.get("due_items_of_few", rows.get("due_items_of_many", []))
-        items, unfinished = _bound(cast(list[Item], found), wanted.accounts, wanted.items_max, few)
-        if unfinished and rows["stuck_items"] and not few:
+        each = few and not wanted.together
+        items, unfinished = _bound(cast(list[Item], found), wanted.accounts, wanted.items_max, each)
+        if unfinished and rows["stuck_items"] and not each:
             held = {account for account, _, _ in rows["stuck_items"]}
             items, unfinished = self._items_beside(held, due, wanted)
         expiring: dict[int, list[Hold]] = {}
@@ -126,7 +127,7 @@ class PostgresUnit:
         """
         others = [account for account in wanted.accounts if account not in held]
         of_others, of_held = self._run(
-            self._due_items(due, others, wanted.items_max, False),
+            self._due_items(due, others, wanted.items_max, len(others) <= FEW_ACCOUNTS),
             self._due_items(due, sorted(held), wanted.items_max, True),
         )
         items, unfinished = _bound(cast(list[Item], of_others), others, wanted.items_max, False)
@@ -278,15 +279,15 @@ def _fails_for_all(error: psycopg.Error) -> bool:
     return error.sqlstate[:2] in _FAILS_FOR_ALL or no_partition
 
 
-def _bound(rows: list[Item], accounts: Sequence[int], items_max: int, few: bool) -> tuple[list[Item], set[int]]:
+def _bound(rows: list[Item], accounts: Sequence[int], items_max: int, each: bool) -> tuple[list[Item], set[int]]:
     """Cut what was loaded to the bound of O-8 and name the accounts that have more.
 
-    One row beyond the bound was asked for. Among few accounts the bound is each one's own; among many it is the
-    batch's, and every account from the cut on may have more.
+    One row beyond the bound was asked for. The bound is each account's own, or else the batch's, and then every account
+    from the cut on may have more.
     """
     if len(rows) <= items_max:
         return rows, set()
-    if not few:
+    if not each:
         cut = rows[items_max][0]
         return rows[:items_max], {account for account in accounts if account >= cut}
     kept: list[Item] = []
