@@ -46,13 +46,14 @@ from kanjo.ledger.post import ITEMS_MAX, enquire, post, post_in, post_once, sett
 from kanjo.ledger.postgres import PostgresStore, PostgresUnit
 from kanjo.ledger.reason import Reason
 from kanjo.ledger.statement import Statement, StatementLine, statement
-from kanjo.ledger.store import Conflict, Day, OutcomeUnknown, Store, StoreFailed, Unit
+from kanjo.ledger.store import NOT_POISON, Conflict, Day, OutcomeUnknown, Store, StoreFailed, Unit
 from kanjo.ledger.trial import TrialBalance, TrialLine, trial_balance
-from kanjo.ledger.verdict import give_verdict
+from kanjo.ledger.verdict import Verdict, give_verdict
 
 __all__ = [
     "AMOUNT_MAX_YEN",
     "ITEMS_MAX",
+    "NOT_POISON",
     "Account",
     "Answer",
     "Asked",
@@ -99,6 +100,7 @@ __all__ = [
     "TrialBalance",
     "TrialLine",
     "Unit",
+    "Verdict",
     "Wanted",
     "Word",
     "account_number",
