@@ -54,7 +54,10 @@ def close_if_settled(
 def _pay_out(unit: Unit, row: RunRow, totals: Totals, business: Business) -> tuple[str, int | None]:
     """Post the closing payments; returns the note, and the account that has to be settled first, if any (O-8)."""
     left_yen = row.funded_yen + totals.debited_yen - totals.credited_yen
-    payments = business.close(row, totals)
+    payments = [payment for payment in business.close(row, totals) if payment.amount_yen]
+    purposes = [payment.purpose for payment in payments]
+    if len(set(purposes)) < len(purposes):
+        raise LawBroken(f"law 1: business {row.business} names two payments of run {row.run} alike: {purposes}")
     if sum(payment.amount_yen for payment in payments) != left_yen:
         raise LawBroken(
             f"law 1: business {row.business} would leave the suspense of run {row.run} at "
@@ -62,8 +65,6 @@ def _pay_out(unit: Unit, row: RunRow, totals: Totals, business: Business) -> tup
         )
     notes = [row.note] if row.note else []
     for payment in payments:
-        if payment.amount_yen == 0:
-            continue
         [answer] = post_in(unit, [_posting(row, payment, payment.to, payment.purpose)])
         if answer is None:
             return "", payment.to
@@ -83,7 +84,7 @@ def _pay_out(unit: Unit, row: RunRow, totals: Totals, business: Business) -> tup
 def _posting(row: RunRow, payment: Payment, to: int, purpose: str) -> Post:
     return Post(
         client=CLIENT,
-        key=run_key(row.run, purpose),
+        key=run_key(row.run, f"closing/{purpose}"),
         kind_of=Kind.RUN_CLOSING,
         movements=(Movement(int(Code.RUN_SUSPENSE), to, payment.amount_yen),),
         run=row.run,

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 import msgspec
+import numpy as np
 
 from kanjo.centercut.business import Business
 from kanjo.centercut.run import Items, NewRun, RunRow
@@ -17,6 +18,7 @@ from kanjo.errors import Refused
 from kanjo.ledger import (
     ITEMS_MAX,
     Code,
+    Conflict,
     Kind,
     Movement,
     Outcome,
@@ -32,6 +34,8 @@ from kanjo.ledger import (
 
 CLIENT = "centercut"
 """The client under whose keys runs are funded and closed."""
+CONFLICTS_MAX = 3
+"""So often a load that met another one is done again; it is long, and they meet on one account at most."""
 _KEYS = UUID("6b616e6a-6f00-4000-8000-63656e746572")
 
 
@@ -65,12 +69,19 @@ class RunLoading:
         self._progress = progress
         self.items = self.amount_yen = self.other_bank_items = self.other_bank_amount_yen = 0
         self.digest = ""
+        self._item_last = 0
         self.fund_from: int | None = None
         self.detail: dict[str, Any] = dict(new.detail)
 
     def add(self, items: Items) -> None:
-        """Add items of this bank's accounts; item numbers are unique in the run."""
+        """Add items of this bank's accounts; item numbers ascend from 1 on over the whole run.
+
+        ValueError otherwise: of two items with one number the second would never be settled.
+        """
         if len(items):
+            if items.item[0] <= self._item_last or (np.diff(items.item) <= 0).any():
+                raise ValueError(f"item numbers of business {self.new.business} do not ascend")
+            self._item_last = int(items.item[-1])
             self._runs.add_items(self.run, self.new, items)
             self.items += len(items)
             self.amount_yen += int(items.amount_yen.sum())
@@ -165,6 +176,7 @@ def load(
     """Load a source in one transaction. Errors (Refused, no trace left): what the business finds wrong with it,
     `duplicate-file`, `date-already-open`, `day-not-open`, and the reason why the funding account cannot be debited.
     """
+    conflicts = 0
     while True:
         try:
             with store.unit() as unit:
@@ -186,9 +198,15 @@ def load(
                 return _finish(unit, runs, loading, slice_items)
         except _SettleFirst as pending:
             settle(store, [pending.account])
+        except Conflict:
+            conflicts += 1
+            if conflicts > CONFLICTS_MAX:
+                raise
 
 
 def _finish(unit: Unit, runs: Runs, loading: Loading, slice_items: int) -> Loaded:
+    for digest in sorted({run.digest for run in loading.runs}):  # so that two loads never wait for each other in a ring
+        runs.lock_digest(digest)
     for run in loading.runs:
         _identify(runs, run, loading)
         runs.end_loading(
@@ -236,7 +254,7 @@ def _identify(runs: Runs, run: RunLoading, loading: Loading) -> None:
 
 
 def _fund(unit: Unit, loadings: list[RunLoading]) -> None:
-    for run in loadings:
+    for run in sorted(loadings, key=lambda loading: loading.fund_from or 0):  # accounts ascending (O-10)
         total_yen = run.amount_yen + run.other_bank_amount_yen
         if run.fund_from is None or total_yen == 0:
             continue

@@ -69,7 +69,7 @@ class MemoryRuns:
             items.item.tolist(), items.account.tolist(), items.amount_yen.tolist(), customers, strict=True
         ):
             if isinstance(customer, bytes):
-                customer = customer.decode("cp932")
+                customer = customer.decode("cp932").rstrip(" \0")
             self._tables.items[(account, run, number)] = Item(account, run, number, items.kind, amount_yen, customer)
 
     def end_loading(
@@ -94,6 +94,9 @@ class MemoryRuns:
             funded_yen=funded_yen,
             detail=detail,
         )
+
+    def lock_digest(self, digest: str) -> None:
+        """Nothing to do: units are one at a time."""
 
     def find_digest(self, run: int, digest: str) -> int | None:
         found = (row.run for row in self._runs.values() if row.digest == digest and not row.cancelled)
@@ -172,6 +175,11 @@ class MemoryRuns:
     def end_slice(self, claimed: Slice) -> None:
         place = (claimed.run, claimed.slice)
         self._slices[place] = msgspec.structs.replace(self._slices[place], done=True)
+
+    def reopen_slices(self, account: int) -> None:
+        for place, row in list(self._slices.items()):
+            if row.first_account <= account <= row.last_account and self._runs[place[0]].finished is None:
+                self._slices[place] = msgspec.structs.replace(row, done=False)
 
     def open_slices(self, run: int) -> int:
         return sum(of == run and not row.done for (of, _), row in self._slices.items())

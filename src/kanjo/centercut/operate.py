@@ -11,7 +11,7 @@ from kanjo.centercut.run import RunRow, State
 from kanjo.centercut.store import Runs, runs_in
 from kanjo.centercut.work import step
 from kanjo.errors import Refused
-from kanjo.ledger import Reason, Store, give_verdict, settle
+from kanjo.ledger import Reason, Store, Unit, Verdict, give_verdict, settle
 
 
 def start(store: Store, runs: Sequence[int]) -> None:
@@ -46,13 +46,15 @@ def resume(store: Store, run: int) -> None:
 def cancel(store: Store, run: int, now: datetime, *, find: Callable[[str], Business] = business_named) -> State:
     """Give every unsettled item the outcome cancelled, then close the run (R-3); returns the state it is in then.
 
-    `closing` means that another worker still holds a slice of it: whoever ends that slice closes the run.
+    `closing` means that another worker still holds a slice of it, or that an item is stuck: whoever ends that slice
+    closes the run, and cancelling it once more goes on where this one stopped.
     """
     with store.unit() as unit:
         here = runs_in(unit)
         here.lock_run(run)
-        _live(here, run)
-        here.set_cancelled(run)
+        if not _row(here, run).cancelled:
+            _live(here, run)
+            here.set_cancelled(run)
     while step(store, [run], now) is not None:
         pass
     return close_if_settled(store, run, now, find=find) or "closing"
@@ -61,19 +63,18 @@ def cancel(store: Store, run: int, now: datetime, *, find: Callable[[str], Busin
 def withdraw(store: Store, run: int, item: int) -> None:
     """The originator takes one unsettled item back (R-9, result 8), in the account's order.
 
-    Errors: `run-unknown`, `item-unknown`, `item-settled`.
+    Errors: `run-unknown`, `item-unknown`, `item-settled`, `item-stuck` (another one, ahead of it).
     """
     with store.unit() as unit:
         account, _ = _item(runs_in(unit), run, item)
-    if not give_verdict(store, account, run, item, Reason.WITHDRAWN):
-        raise Refused("item-settled", f"item {item} of run {run} has its outcome already", run=run, item=item)
+    _give(store, account, run, item, Reason.WITHDRAWN)
 
 
 def fail(store: Store, run: int, item: int) -> None:
     """An operator gives a stuck item the outcome failed, so that its account goes on (O-9)."""
     account = _require_stuck(store, run, item)
-    give_verdict(store, account, run, item, Reason.FAILED)
-    settle(store, [account])
+    _give(store, account, run, item, Reason.FAILED)
+    _settle_behind(store, account)
 
 
 def retry(store: Store, run: int, item: int) -> bool:
@@ -81,10 +82,36 @@ def retry(store: Store, run: int, item: int) -> bool:
     account = _require_stuck(store, run, item)
     with store.unit() as unit:
         unit.take_stuck(run, item)
-        also = runs_in(unit).released()
-    settle(store, [account], also)
+        runs_in(unit).reopen_slices(account)
+    _settle_behind(store, account)
     with store.unit() as unit:
         return _item(runs_in(unit), run, item)[1] is not None
+
+
+def _give(store: Store, account: int, run: int, item: int, reason: Reason) -> None:
+    """Give the verdict; workers come back to what it may have held up."""
+
+    def reopen(unit: Unit) -> None:
+        runs_in(unit).reopen_slices(account)
+
+    verdict = give_verdict(store, account, run, item, reason, also_do=reopen)
+    if verdict == Verdict.SETTLED:
+        raise Refused("item-settled", f"item {item} of run {run} has its outcome already", run=run, item=item)
+    if verdict == Verdict.HELD_UP:
+        raise Refused(
+            "item-stuck",
+            f"item {item} of run {run} stands behind another item of its account that is stuck: "
+            "`kanjo cut status` names it; retry or fail that one first",
+            run=run,
+            item=item,
+        )
+
+
+def _settle_behind(store: Store, account: int) -> None:
+    """What waited behind a stuck item goes on at once."""
+    with store.unit() as unit:
+        also = runs_in(unit).released()
+    settle(store, [account], also)
 
 
 def _require_stuck(store: Store, run: int, item: int) -> int:

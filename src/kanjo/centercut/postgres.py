@@ -99,8 +99,10 @@ class PostgresRuns:
             detail=Jsonb(detail),
         )
 
-    def find_digest(self, run: int, digest: str) -> int | None:
+    def lock_digest(self, digest: str) -> None:
         self._rows("lock_digest", digest=digest)
+
+    def find_digest(self, run: int, digest: str) -> int | None:
         found: int | None = self._value("find_digest", run=run, digest=digest)
         return found
 
@@ -135,6 +137,9 @@ class PostgresRuns:
 
     def end_slice(self, claimed: Slice) -> None:
         self._rows("end_slice", run=claimed.run, slice=claimed.slice)
+
+    def reopen_slices(self, account: int) -> None:
+        self._rows("reopen_slices", account=account)
 
     def open_slices(self, run: int) -> int:
         return int(self._value("open_slices", run=run))

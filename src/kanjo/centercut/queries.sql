@@ -52,10 +52,6 @@ FROM (
 ) AS parted
 GROUP BY part
 
--- name: analyze_item
--- After a big load the planner must know it, or the next look-up may leave its index.
-ANALYZE ledger.item
-
 -- name: claim
 -- The claim is the row lock: it ends with this transaction, whatever happens to the worker (design 4).
 SELECT slice.run, slice.slice, slice.first_account, slice.last_account, slice.items, facts.date,
@@ -74,7 +70,10 @@ LIMIT 1
 FOR UPDATE OF slice SKIP LOCKED
 
 -- name: first_claim
-UPDATE centercut.run SET claimed_at = %(at)s WHERE run = %(run)s AND claimed_at IS NULL
+-- Several workers begin at once: whoever finds the row taken leaves it, instead of waiting for the other's whole slice.
+UPDATE centercut.run
+SET claimed_at = %(at)s
+WHERE run = (SELECT run FROM centercut.run WHERE run = %(run)s AND claimed_at IS NULL FOR UPDATE SKIP LOCKED)
 
 -- name: slice_accounts
 SELECT DISTINCT account
@@ -96,6 +95,14 @@ WHERE run.finished IS NULL
 
 -- name: end_slice
 UPDATE centercut.slice SET done = true WHERE cell = %(cell)s AND run = %(run)s AND slice = %(slice)s
+
+-- name: reopen_slices
+-- After a stuck item got its outcome: what waited behind it may lie in slices that are done.
+UPDATE centercut.slice
+SET done = false
+FROM centercut.run
+WHERE run.run = slice.run AND run.finished IS NULL AND slice.cell = %(cell)s AND slice.done
+  AND %(account)s BETWEEN slice.first_account AND slice.last_account
 
 -- name: open_slices
 SELECT count(*) FROM centercut.slice WHERE cell = %(cell)s AND run = %(run)s AND NOT done

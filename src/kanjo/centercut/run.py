@@ -76,7 +76,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
 class Items(msgspec.Struct, frozen=True, kw_only=True):
     """Items of a run in columns of one length, for one call of `Loading`.
 
-    `item` int32 (unique in the run), `account` int64, `amount_yen` int64 (positive); `kind` for all of them;
+    `item` int32 (ascending over the run), `account` int64, `amount_yen` int64 (positive); `kind` for all of them;
     `customer` normalised text for debits whose originator's mandates count, else None.
     """
 

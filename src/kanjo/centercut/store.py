@@ -40,8 +40,11 @@ class Runs(Protocol):
     ) -> None:
         """Store what was counted while loading."""
 
+    def lock_digest(self, digest: str) -> None:
+        """Wait for a load of the same content under way, so that one of the two finds the other (R-4)."""
+
     def find_digest(self, run: int, digest: str) -> int | None:
-        """Another run with this digest that is not cancelled; waits for a load of the same file under way (R-4)."""
+        """Another run with this digest that is not cancelled."""
 
     def find_alike(self, run: int, new: NewRun, amount_yen: int) -> int | None:
         """Another live run of the same business, originator, date and total."""
@@ -63,6 +66,9 @@ class Runs(Protocol):
 
     def end_slice(self, claimed: Slice) -> None:
         """Nothing is left to do in it."""
+
+    def reopen_slices(self, account: int) -> None:
+        """Let workers look at the account again in every run that is not finished: what a stuck item held is free."""
 
     def open_slices(self, run: int) -> int:
         """How many slices of the run are not done."""

@@ -14,7 +14,7 @@ from kanjo.centercut.business import Business, business_named
 from kanjo.centercut.close import close_if_settled
 from kanjo.centercut.flow import Flow, Pace, first_pace, next_pace
 from kanjo.centercut.store import runs_in
-from kanjo.ledger import ITEMS_MAX, Conflict, OutcomeUnknown, Store, StoreFailed, settle, settle_in
+from kanjo.ledger import ITEMS_MAX, NOT_POISON, Conflict, OutcomeUnknown, Store, StoreFailed, settle, settle_in
 
 
 class Clock(msgspec.Struct, frozen=True):
@@ -48,7 +48,8 @@ def step(store: Store, runs: Sequence[int] | None, now: datetime, *, items_max: 
                 return None
             if claimed.is_first:
                 here.first_claim(claimed.run, now)
-            also = here.released()
+            # the claimed run too, even if it was paused or cancelled since: its slice must not end unsettled
+            also = sorted({*here.released(), claimed.run})
             accounts = here.accounts_of(claimed)
             settled, finished = settle_in(unit, unit.day(), accounts, also, items_max)
             if finished:
@@ -102,15 +103,26 @@ def rest(pace: Pace, clock: Clock, should_stop: Callable[[], bool]) -> None:
 
 
 def _close_settled(store: Store, runs: Sequence[int] | None, find: Callable[[str], Business], now: datetime) -> bool:
-    """Close what is settled; whether nothing more can be done for `runs` by a worker."""
+    """Close what is settled; whether nothing more can be done for `runs` by a worker.
+
+    A business that is not installed here, or that fails, keeps no other run from being closed: it is told last.
+    """
     with store.unit() as unit:
         here = runs_in(unit)
         rows = [row for row in here.rows(runs) if row.finished is None]
         waiting = {row.run: here.open_slices(row.run) for row in rows if row.started or row.cancelled}
     nothing_left = True
+    failure: Exception | None = None
     for row in rows:
-        if waiting.get(row.run, 1) == 0 and close_if_settled(store, row.run, now, find=find) is None:
-            continue  # stuck items: an operator's turn
-        if waiting.get(row.run, 1) and not row.paused:
+        if waiting.get(row.run, 1) == 0:
+            try:
+                close_if_settled(store, row.run, now, find=find)  # None: stuck items, an operator's turn
+            except NOT_POISON:
+                raise
+            except Exception as error:
+                failure = failure or error
+        elif not row.paused:
             nothing_left = False
+    if failure is not None:
+        raise failure
     return nothing_left
