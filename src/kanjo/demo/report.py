@@ -104,7 +104,7 @@ def _row(name: str, value: str) -> str:
 
 def _law(law: Any) -> str:
     if law.ok is None:
-        result, style = f"not checked: {law.not_checked}", ""
+        result, style = law.not_checked, ""
     else:
         result, style = ("holds", "ok") if law.ok else (f"broken: {law.broken:,} rows", "broken")
     name = html.escape(f"{law.law}. {law.name}")
