@@ -231,7 +231,7 @@ def test_a_request_of_many_chunks_comes_back_in_order(office: Office) -> None:
 
 
 def test_the_look_ups_of_a_result_stay_on_their_keys(office: Office) -> None:
-    """Without statistics, as right after a big load: a result is found by its key for each record, never by a filter."""
+    """Without statistics, as right after a big load, a result is found by its key for each record."""
     text = SQL["records_with_reasons"]
     for place, name in enumerate(("cell", "run", "first", "last"), 1):
         text = text.replace(f"%({name})s", f"${place}")
