@@ -100,9 +100,14 @@ def test_load_prints_the_runs(day: Day, expected: Any) -> None:
     [payroll], [debit] = day.payroll["runs"], day.debit["runs"]
 
     assert payroll.keys() >= LOADED and debit.keys() >= LOADED
-    assert tuple(
-        payroll[name] for name in ("run", "business", "date", "phase", "priority", "items")
-    ) == (1, "payroll", "2026-08-25", "pre-business", 40, 135)
+    assert tuple(payroll[name] for name in ("run", "business", "date", "phase", "priority", "items")) == (
+        1,
+        "payroll",
+        "2026-08-25",
+        "pre-business",
+        40,
+        135,
+    )
     assert (5, expected["other_bank"]) == (payroll["other_bank_items"], payroll["other_bank_amount_yen"])
     assert tuple(debit[name] for name in ("run", "business", "items", "priority")) == (2, "direct-debit", 180, 60)
 

@@ -121,12 +121,9 @@ def statement(
     with opened_store() as store:
         page = ledger.statement(store, account, after=after, limit=limit)
     content = msgspec.to_builtins(page)
-    columns = ["sequence", "date", "value date", "kind", "amount (yen)", "balance (yen)", "contra", "cause"]
+    columns = ["", "date", "kind", "amount (yen)", "balance (yen)", "cause"]
     rows: list[list[object]] = [
-        [
-            *(str(line.sequence), line.date, line.value_date, line.kind, line.amount_yen, line.balance_yen),
-            *(line.contra, _cause(line)),
-        ]
+        [str(line.sequence), line.date, line.kind, line.amount_yen, line.balance_yen, _cause(line)]
         for line in page.lines
     ]
     facts = Facts({"account": page.account, "business date": page.business_date, "balance": page.balance_yen})
@@ -134,13 +131,13 @@ def statement(
     return Reply(content, [facts, Table(columns, rows), *more])
 
 
-def _cause(line: StatementLine) -> str | None:
-    """What made an entry, as people name it; opening entries have no cause."""
-    if line.key is not None:
-        return str(line.key)
-    if line.run is None:
-        return None
-    return f"run {line.run}" if line.item is None else f"run {line.run} item {line.item}"
+def _cause(line: StatementLine) -> str:
+    """What made an entry and where the money came from or went, as people name it."""
+    if line.item is not None:
+        return f"run {line.run} item {line.item}"
+    if line.run is not None:
+        return f"run {line.run}"
+    return line.contra if line.key is None else f"{line.contra}, key {line.key}"
 
 
 @app.command("open", epilog=example("kanjo account open 001-1-2000001 --name ｶﾝｼﾞﾖｳ ﾀﾛｳ"))

@@ -69,11 +69,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def hoist_json(arguments: Sequence[str]) -> tuple[bool, list[str]]:
-    """Take --json out wherever it stands before a bare `--`; without a command people get the help."""
+    """Bring --json to the front from wherever it stands before a bare `--`; without any word people get the help."""
     end = list(arguments).index("--") if "--" in arguments else len(arguments)
     rest = [word for word in arguments[:end] if word != JSON] + list(arguments[end:])
-    as_json = JSON in arguments[:end]
-    return as_json, rest or ([] if as_json else ["--help"])
+    if JSON in arguments[:end]:
+        return True, [JSON, *rest]
+    return False, rest or ["--help"]
 
 
 def _run(arguments: list[str], as_json: bool, stops: list[int]) -> Reply | Failure:

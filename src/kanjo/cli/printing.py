@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 WIDE = 10_000
 """Columns when nobody looks at a terminal: a line is never folded under another program's eyes."""
 
+SHORT = 18
+"""Columns of words and numbers up to this length stay whole on a narrow terminal; longer text folds."""
+
 
 def print_reply(reply: Reply, out: TextIO, *, as_json: bool) -> None:
     """Print what a command answered on standard output."""
@@ -86,7 +89,7 @@ def _rich_table(table: Table) -> Any:
     for index, heading in enumerate(table.columns):
         values = [row[index] for row in table.rows]
         right = any(isinstance(value, int | float) for value in values)
-        whole = right or any(isinstance(value, date) for value in values)
+        whole = max(len(heading), *(len(shown(value)) for value in values), 0) <= SHORT
         drawn.add_column(heading, justify="right" if right else "left", overflow="fold", no_wrap=whole)
     for row in table.rows:
         drawn.add_row(*(Text(shown(value)) for value in row))
