@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -52,7 +53,7 @@ class FromPython(Business):
     ) -> None:
         self.rows = rows
         self.due = due
-        self.digest = digest if digest is not None else f"{self.name} {due} {rows}"
+        self.digest = digest or digest_of(self.name, due, rows)
         self.customers = customers
         self.originator = originator
         self.numbers = numbers
@@ -93,6 +94,11 @@ class Bills(FromPython):
 
     def close(self, run: RunRow, totals: Totals) -> list[Payment]:
         return [Payment(EMPLOYER, totals.debited_yen, "collected")]
+
+
+def digest_of(name: str, due: date, rows: Sequence[Row]) -> str:
+    """The identity of a source (R-4)."""
+    return sha256(f"{name} {due} {list(rows)}".encode()).hexdigest()
 
 
 def columns(
