@@ -4,7 +4,7 @@ It believes nothing that the program computed and it never writes, settles or re
 block is one thing that must hold; `prove.py` runs them all.
 """
 
-from kanjo.check.proof import CheckProof, LawProof, Proof
+from kanjo.check.proof import CheckProof, LawProof, Proof, Stuck
 from kanjo.check.prove import Law, checks, prove
 
-__all__ = ["CheckProof", "Law", "LawProof", "Proof", "checks", "prove"]
+__all__ = ["CheckProof", "Law", "LawProof", "Proof", "Stuck", "checks", "prove"]

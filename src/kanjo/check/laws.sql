@@ -256,10 +256,12 @@ SELECT client, key, kind, reason,
   OR cardinality(debits) <> cardinality(amounts) OR cardinality(credits) <> cardinality(amounts)
   OR cardinality(sequences) <> cardinality(accounts) OR cardinality(balances) <> cardinality(accounts)
   OR 0 >= ANY (amounts)
-  OR EXISTS (
+  OR cardinality(accounts) > 1 AND EXISTS (
     SELECT FROM unnest(accounts) AS touched (account) GROUP BY account HAVING count(*) > 1
   )
-  OR EXISTS (
+  OR debits[1] >= %(account_min)s AND debits[1] <> ALL (accounts) IS TRUE
+  OR credits[1] >= %(account_min)s AND credits[1] <> ALL (accounts) IS TRUE
+  OR cardinality(amounts) > 1 AND EXISTS (
     SELECT FROM unnest(debits || credits) AS place (place)
     WHERE place >= %(account_min)s AND place <> ALL (accounts)
   ) AS broken
@@ -273,8 +275,20 @@ SELECT client, key, account, sequence, said.amount AS amount_said, entry.amount,
   (said.amount, said.contra, said.date, said.value_date, said.kind, said.run)
     IS DISTINCT FROM (entry.amount, entry.contra, entry.date, entry.value_date, entry.kind, entry.run) AS broken
 FROM (
-  SELECT client, key, account, contra, amount, date, value_date, kind, run,
-    basis + row_number() OVER (PARTITION BY client, key, account ORDER BY movement, amount) AS sequence
+  -- nearly all requests make one movement: its legs need no ordering
+  SELECT client, key, debits[1] AS account, sequences[array_position(accounts, debits[1])] + 1 AS sequence,
+    -amounts[1] AS amount, credits[1] AS contra, date, value_date, kind, run
+  FROM ledger.request
+  WHERE reason = %(reason_accepted)s AND cardinality(amounts) = 1 AND debits[1] >= %(account_min)s
+  UNION ALL
+  SELECT client, key, credits[1], sequences[array_position(accounts, credits[1])] + 1,
+    amounts[1], debits[1], date, value_date, kind, run
+  FROM ledger.request
+  WHERE reason = %(reason_accepted)s AND cardinality(amounts) = 1 AND credits[1] >= %(account_min)s
+  UNION ALL
+  SELECT client, key, account,
+    basis + row_number() OVER (PARTITION BY client, key, account ORDER BY movement, amount), amount, contra, date,
+    value_date, kind, run
   FROM (
     SELECT request.client, request.key, leg.account, leg.contra, leg.amount, leg.movement, request.date,
       request.value_date, request.kind, request.run,
@@ -287,7 +301,7 @@ FROM (
       SELECT credit, debit, amount, movement
       FROM unnest(debits, credits, amounts) WITH ORDINALITY AS moved (debit, credit, amount, movement)
     ) AS leg
-    WHERE request.reason = %(reason_accepted)s AND leg.account >= %(account_min)s
+    WHERE request.reason = %(reason_accepted)s AND cardinality(request.amounts) > 1 AND leg.account >= %(account_min)s
   ) AS leg
 ) AS said
 FULL JOIN (
@@ -302,12 +316,14 @@ SELECT client, key, run, debit, credit, amount, said, entered, said <> entered A
 FROM (
   SELECT client, key, run, debit, credit, amount, date, value_date, sum(said) AS said, sum(entered) AS entered
   FROM (
-    SELECT request.client, request.key, request.run, moved.debit, moved.credit, moved.amount, request.date,
-      request.value_date, 1 AS said, 0 AS entered
-    FROM ledger.request
-    CROSS JOIN LATERAL unnest(debits, credits, amounts) AS moved (debit, credit, amount)
-    WHERE request.reason = %(reason_accepted)s
-      AND moved.debit < %(account_min)s AND moved.credit < %(account_min)s
+    SELECT *
+    FROM (
+      SELECT client, key, run, unnest(debits) AS debit, unnest(credits) AS credit, unnest(amounts) AS amount, date,
+        value_date, 1 AS said, 0 AS entered
+      FROM ledger.request
+      WHERE reason = %(reason_accepted)s
+    ) AS moved
+    WHERE debit < %(account_min)s AND credit < %(account_min)s
     UNION ALL
     SELECT client, key, run, debit, credit, amount, date, value_date, 0, 1
     FROM ledger.internal_entry
@@ -493,9 +509,8 @@ FROM (
         ELSE result.reason <> %(reason_cancelled)s
       END
     UNION ALL
-    SELECT request.client, request.key, touched.account, request.date, touched.sequence, NULL, false
+    SELECT client, key, unnest(accounts), date, unnest(sequences), NULL, false
     FROM ledger.request
-    CROSS JOIN LATERAL unnest(accounts, sequences) AS touched (account, sequence)
   ) AS outcome
   WINDOW behind AS (PARTITION BY account ORDER BY date, client IS NOT NULL)
 ) AS ordered
@@ -536,9 +551,8 @@ SELECT touched.client, touched.key, touched.account, touched.date, touched.seque
     ELSE touched.balance <> last.balance OR touched.date < last.date END
   OR next.date < touched.date IS TRUE OR touched.date > day.business_date AS broken
 FROM (
-  SELECT client, key, date, touched.account, touched.sequence, touched.balance
+  SELECT client, key, date, unnest(accounts) AS account, unnest(sequences) AS sequence, unnest(balances) AS balance
   FROM ledger.request
-  CROSS JOIN LATERAL unnest(accounts, sequences, balances) AS touched (account, sequence, balance)
 ) AS touched
 CROSS JOIN ledger.day
 LEFT JOIN ledger.entry AS last ON last.account = touched.account AND last.sequence = touched.sequence

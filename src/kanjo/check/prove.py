@@ -33,6 +33,16 @@ SHOWN_MAX = 20
 WORK_MEMORY = "128MB"
 """For each sort and hash of the check's own session; what does not fit goes to temporary files."""
 
+WHOLE_TABLES = (
+    "SET LOCAL enable_nestloop = off",
+    "SET LOCAL enable_indexscan = off",
+    "SET LOCAL enable_indexonlyscan = off",
+    "SET LOCAL enable_bitmapscan = off",
+)
+"""Every table is read once, hashed or sorted: a plan made for a small table that has grown since, or one that walks an
+index through all of the heap, must not look rows up one by one.
+"""
+
 LAWS = {1: "conserved", 2: "exactly once", 3: "in order", 4: "answered means kept"}
 NOT_CHECKED = {
     4: "not checked: the ledger alone cannot show what callers were told; a history of answers or another site can"
@@ -105,8 +115,8 @@ def prove(connection: psycopg.Connection[Any], progress: Callable[[str, int, int
 
 def prove_in(connection: psycopg.Connection[Any], progress: Callable[[str, int, int], object] | None = None) -> Proof:
     """The same in a transaction of the caller's, and of what it has written; it must be REPEATABLE READ."""
-    # Whole tables are hashed; a plan made for a small table that has grown since must not look them up row by row.
-    connection.execute("SET LOCAL enable_nestloop = off")
+    for setting in WHOLE_TABLES:
+        connection.execute(setting)
     connection.execute(sql.SQL("SET LOCAL work_mem = {}").format(WORK_MEMORY))
     laws = checks()
     found: list[tuple[Law, CheckProof]] = []
