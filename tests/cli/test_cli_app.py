@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 import typing
@@ -16,7 +17,7 @@ from command import COMMAND, Kanjo, kanjo_on
 
 from kanjo import db, ledger
 from kanjo.cli import main
-from kanjo.cli.app import app, hoist_json
+from kanjo.cli.app import NAME, app, hoist_json
 from kanjo.cli.arguments import PhaseWord, ProductWord, StatusWord
 from kanjo.cli.failure import failure_of
 
@@ -64,7 +65,9 @@ def test_every_help_has_an_example_and_says_what_the_command_does(path: tuple[st
     assert command.help
     assert command.epilog and f"\n\nkanjo {' '.join(path)}" in command.epilog
     for line in command.epilog.split("\n\n")[1:]:
-        assert line.startswith("kanjo ")
+        words = shlex.split(line.partition(" | ")[0].replace(" --json", ""))
+        assert (NAME, *path) == tuple(words[: len(path) + 1])
+        command.make_context(NAME, words[len(path) + 1 :])  # raises when the example is wrong usage
 
 
 def test_words_that_can_be_typed_are_the_ledgers() -> None:

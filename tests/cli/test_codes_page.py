@@ -13,7 +13,8 @@ from kanjo.ledger import Reason
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "reference" / "codes.md"
 CODE = re.compile(r"[a-z]+(-[a-z0-9]+)+|internal|interrupted|wrong-usage")
-RAISERS = {"Refused", "WrongUsage", "SystemFailed", "KanjoError", "Failure"}
+STATUSES = {"Refused": "1", "WrongUsage": "2", "SystemFailed": "3"}
+RAISERS = STATUSES.keys() | {"KanjoError", "Failure"}
 
 
 def rows() -> list[list[str]]:
@@ -22,12 +23,12 @@ def rows() -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
-def codes_in_source() -> set[str]:
-    """First arguments of every error made in src/kanjo, and of what names a subclass's code."""
-    return {code for file in (ROOT / "src" / "kanjo").rglob("*.py") for code in codes_of(file)}
+def errors_in_source() -> set[tuple[str, str]]:
+    """First argument of every error made in src/kanjo, with the error's name; also what a subclass passes on."""
+    return {found for file in (ROOT / "src" / "kanjo").rglob("*.py") for found in errors_of(file)}
 
 
-def codes_of(file: Path) -> Iterator[str]:
+def errors_of(file: Path) -> Iterator[tuple[str, str]]:
     tree = ast.parse(file.read_text("utf-8"))
     raisers = RAISERS | {
         node.name
@@ -43,7 +44,7 @@ def codes_of(file: Path) -> Iterator[str]:
         is_super = isinstance(node.func, ast.Attribute) and node.func.attr == "__init__"
         if name in raisers or is_super:
             yield from (
-                found.value
+                (found.value, name)
                 for found in ast.walk(first)
                 if isinstance(found, ast.Constant) and isinstance(found.value, str) and CODE.fullmatch(found.value)
             )
@@ -58,7 +59,7 @@ def codes_given_indirectly() -> set[str]:
 def test_every_code_is_in_the_table() -> None:
     """Reasons of the ledger and codes of errors alike."""
     reasons = {word for word in Reason.words() if word != "accepted"}
-    expected = codes_in_source() | codes_given_indirectly() | reasons
+    expected = {code for code, _ in errors_in_source()} | codes_given_indirectly() | reasons
 
     listed = {row[0].strip("`") for row in rows()}
 
@@ -73,3 +74,12 @@ def test_the_table_is_sorted_and_complete() -> None:
     assert codes == sorted(set(codes))
     for row in rows():
         assert len(row) == 3 and row[1] in {"1", "2", "3", "1, 3", "130, 143"} and row[2].endswith("."), row
+
+
+def test_exit_statuses_are_those_of_the_errors() -> None:
+    """Refused 1, wrong usage 2, failed 3."""
+    listed = {row[0].strip("`"): row[1] for row in rows()}
+
+    for code, name in sorted(errors_in_source()):
+        if name in STATUSES:
+            assert listed[code] == STATUSES[name], code

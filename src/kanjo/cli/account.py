@@ -140,7 +140,7 @@ def _cause(line: StatementLine) -> str:
     return line.contra if line.key is None else f"{line.contra}, key {line.key}"
 
 
-@app.command("open", epilog=example("kanjo account open 001-1-2000001 --name ｶﾝｼﾞﾖｳ ﾀﾛｳ"))
+@app.command("open", epilog=example("kanjo account open 001-1-2000001 --name 'ｶﾝｼﾞﾖｳ ﾀﾛｳ'"))
 def open_(
     account: AccountArgument,
     product: Annotated[
