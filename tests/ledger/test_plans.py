@@ -32,15 +32,23 @@ TYPES = {
 LARGE = re.compile(r"^(account|item_\d+|result|request|entry_\d+|hold)$")
 
 
-@pytest.fixture(scope="module", params=["loaded", "analysed"])
+@pytest.fixture(scope="module", params=["loaded", "analysed", "planned while empty"])
 def full(request: pytest.FixtureRequest, server: db.Database) -> Iterator[PostgresBank]:
-    """50,000 accounts, two runs of as many items, results for half of the first; with and without statistics."""
+    """50,000 accounts, two runs of as many items, results for half of the first: with statistics, without, and with
+    statements that were planned before all that, as a door has them that stood open while the bank filled up.
+    """
     with db.scratch(server, "plans", template=server.name) as database:
         ledger.ensure_partitions(database, MONDAY)
         bank = PostgresBank(database)
         bank.open(MONDAY)
         for parent in ("account", "item_202608", "result", "request"):
             bank.owner.execute(f"ALTER TABLE ledger.{parent} SET (autovacuum_enabled = off)")  # type: ignore[arg-type]
+        for name in dict.fromkeys(name for name, _ in HOT):
+            _prepare(bank, name)
+        if request.param == "planned while empty":
+            bank.owner.execute("VACUUM ANALYZE")
+            for name in dict.fromkeys(name for name, _ in HOT):
+                _explain(bank, name, **_given(name, [number(1)], [1]))
         accounts = [number(index) for index in range(1, COUNT + 1)]
         bank.accounts((account, 1_000) for account in accounts)
         runs = [bank.run(MONDAY), bank.run(MONDAY, priority=60)]
@@ -70,26 +78,27 @@ def full(request: pytest.FixtureRequest, server: db.Database) -> Iterator[Postgr
         bank.quit()
 
 
-def _explain(connection: psycopg.Connection[Any], name: str, **given: Any) -> dict[str, Any]:
-    """The generic plan of a named statement, executed once with these values, as a prepared statement has it."""
-    names: list[str] = []
+def _names(name: str) -> list[str]:
+    return list(dict.fromkeys(re.findall(r"%\((\w+)\)s", SQL[name])))
 
-    def numbered(match: re.Match[str]) -> str:
-        if match[1] not in names:
-            names.append(match[1])
-        return f"${names.index(match[1]) + 1}"
 
-    text = re.sub(r"%\((\w+)\)s", numbered, SQL[name])
-    types = ", ".join(TYPES[one] for one in names)
-    values = psycopg.ClientCursor(connection).mogrify(
-        ", ".join(f"%({one})s::{TYPES[one]}" for one in names),  # type: ignore[arg-type]
+def _prepare(bank: PostgresBank, name: str) -> None:
+    """Prepare a named statement under its name."""
+    names = _names(name)
+    text = re.sub(r"%\((\w+)\)s", lambda match: f"${names.index(match[1]) + 1}", SQL[name])
+    bank.connection.execute(f"PREPARE {name} ({', '.join(TYPES[one] for one in names)}) AS {text}")  # type: ignore[arg-type]
+
+
+def _explain(bank: PostgresBank, name: str, **given: Any) -> dict[str, Any]:
+    """Its generic plan, executed once with these values in a unit, as a posting does."""
+    values = psycopg.ClientCursor(bank.connection).mogrify(
+        ", ".join(f"%({one})s::{TYPES[one]}" for one in _names(name)),  # type: ignore[arg-type]
         given,
     )
-    with connection.transaction(force_rollback=True):
-        connection.execute(f"PREPARE hot ({types}) AS {text}")  # type: ignore[arg-type]
-        row = connection.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE hot ({values})").fetchone()  # type: ignore[arg-type]
-        assert row is not None
-    connection.execute("DEALLOCATE hot")
+    with bank.connection.transaction():  # not rolled back: psycopg would then forget what was prepared
+        ledger.PostgresUnit(bank.connection, 0).day()
+        row = bank.connection.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE {name} ({values})").fetchone()  # type: ignore[arg-type]
+    assert row is not None
     return dict(row[0][0])
 
 
@@ -161,6 +170,6 @@ def test_a_hot_statement_reads_no_large_table_whole(full: PostgresBank, name: st
     """Whatever the statistics say: a scan of 50,000 rows for a few of them would be the end of the doors."""
     accounts = [number(index) for index in range(20_000, 20_000 + count)]
     runs = [row[0] for row in full.owner.execute("SELECT run FROM ledger.run WHERE date = %s ORDER BY run", (MONDAY,))]
-    plan = _explain(full.connection, name, **_given(name, accounts, runs))
+    plan = _explain(full, name, **_given(name, accounts, runs))
     assert _scanned(plan) == []
     assert _rows_read(plan) <= ROWS_READ_MAX * count

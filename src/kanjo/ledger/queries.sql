@@ -3,7 +3,9 @@
 
 -- name: share_day
 -- Held until commit: the date cannot change under a posting, and `day open` waits for it with a time-out.
-SELECT pg_advisory_xact_lock_shared(%(lock)s)
+-- No table is read whole: plans are made once, maybe while a table is still empty, and a scan that looked cheapest then
+-- would go on while it grows, until statistics come.
+SELECT pg_advisory_xact_lock_shared(%(lock)s), set_config('enable_seqscan', 'off', true)
 
 -- name: read_day
 SELECT business_date FROM ledger.day
@@ -88,10 +90,16 @@ LEFT JOIN ledger.mandate ON mandate.originator = asked.originator AND mandate.ac
   AND (mandate.until_date IS NULL OR mandate.until_date > asked.date)
 
 -- name: requests
-SELECT client, key, fingerprint, kind, reason, date, value_date, run, reference,
-  debits, credits, amounts, accounts, sequences, balances
+-- Key by key (OFFSET 0 keeps it so): as a join it may begin at the table's end, when planned while that was empty.
+SELECT found.*
 FROM unnest(%(clients)s, %(keys)s) AS asked (client, key)
-JOIN ledger.request USING (client, key)
+CROSS JOIN LATERAL (
+  SELECT client, key, fingerprint, kind, reason, date, value_date, run, reference,
+    debits, credits, amounts, accounts, sequences, balances
+  FROM ledger.request
+  WHERE request.client = asked.client AND request.key = asked.key
+  OFFSET 0
+) AS found
 
 -- name: reversed
 SELECT client, reference
@@ -123,11 +131,12 @@ INSERT INTO ledger.holder (cell, account, name_kana)
 SELECT %(cell)s, * FROM unnest(%(accounts)s, %(names)s)
 
 -- name: update_accounts
--- No indexed column changes and pages have room, so the update is HOT.
+-- No indexed column changes and pages have room, so the update is HOT. Naming the accounts twice lets every plan reach
+-- them by the index, also one made while the table was empty.
 UPDATE ledger.account
 SET balance = new.balance, held = new.held, sequence = new.sequence
 FROM unnest(%(accounts)s, %(balances)s, %(helds)s, %(sequences)s) AS new (account, balance, held, sequence)
-WHERE account.cell = %(cell)s AND account.account = new.account
+WHERE account.cell = %(cell)s AND account.account = ANY (%(accounts)s) AND account.account = new.account
 
 -- name: change_accounts
 UPDATE ledger.account
