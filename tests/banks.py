@@ -5,6 +5,7 @@ back what became of them.
 from __future__ import annotations
 
 import contextlib
+import datetime
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import Any, NamedTuple, Protocol
@@ -51,8 +52,8 @@ class Entry(NamedTuple):
     amount_yen: int
     balance_yen: int
     contra: int
-    date: date
-    value_date: date
+    date: datetime.date
+    value_date: datetime.date
     kind: int
     run: int | None
     item: int | None
@@ -64,7 +65,7 @@ class Result(NamedTuple):
     """One row of `ledger.result` without its run and item."""
 
     reason: Reason
-    date: date
+    date: datetime.date
     sequence: int
     balance_yen: int
     before: bool
@@ -369,7 +370,7 @@ class PostgresBank:
         return {named: HoldStatus(status) for named, status in rows}
 
     def stuck(self) -> set[tuple[int, int]]:
-        return set(self.owner.execute("SELECT run, item FROM ledger.stuck_item").fetchall())  # type: ignore[arg-type]
+        return set(self.owner.execute("SELECT run, item FROM ledger.stuck_item").fetchall())
 
     def poison(self, account: int) -> None:
         self._set_balance(account, 2**63 - 1)
@@ -398,7 +399,7 @@ class PostgresBank:
                 "mandate",
                 "mandate_list",
             ]:
-                self.owner.execute(f"DELETE FROM ledger.{table}")  # type: ignore[arg-type]
+                self.owner.execute(f"DELETE FROM ledger.{table}")
             self.owner.execute("UPDATE ledger.day SET business_date = NULL")
 
 

@@ -31,7 +31,12 @@ def _two_accounts() -> st.SearchStrategy[tuple[int, int]]:
 instructions: st.SearchStrategy[Asked] = st.one_of(
     st.builds(ledger.deposit, st.just(CLIENT), _keys, accounts, amounts_yen),
     st.builds(ledger.withdrawal, st.just(CLIENT), _keys, accounts, amounts_yen),
-    st.builds(lambda named, pair, yen: ledger.transfer(CLIENT, named, *pair, yen), _keys, _two_accounts(), amounts_yen),
+    st.builds(
+        lambda named, pair, yen: ledger.transfer(CLIENT, named, pair[0], pair[1], yen),
+        _keys,
+        _two_accounts(),
+        amounts_yen,
+    ),
     st.builds(ledger.PlaceHold, client=st.just(CLIENT), key=_keys, account=accounts, amount_yen=amounts_yen),
     st.builds(
         ledger.CaptureHold,

@@ -126,7 +126,7 @@ def with_entry(postgres: PostgresBank) -> Iterator[PostgresBank]:
 def test_d_2_entries_are_final_even_for_the_owner(with_entry: PostgresBank, statement: str, table: str) -> None:
     """Triggers refuse it on the whole table and on the partition itself."""
     with pytest.raises(psycopg.Error, match="rule D-2") as refused:
-        with_entry.owner.execute(statement.format(f"ledger.{table}"))  # type: ignore[arg-type]
+        with_entry.owner.execute(statement.format(f"ledger.{table}"))
     assert refused.value.sqlstate == "KJ001"
 
 
@@ -163,4 +163,4 @@ def test_d_2_entries_are_final_even_for_the_owner(with_entry: PostgresBank, stat
 def test_d_2_the_service_role_can_neither_rewrite_nor_remove(with_entry: PostgresBank, statement: str) -> None:
     """Doors and workers lack the right; nor do they make or change partitions."""
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        with_entry.connection.execute(statement)  # type: ignore[arg-type]
+        with_entry.connection.execute(statement)

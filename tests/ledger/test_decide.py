@@ -167,7 +167,7 @@ def test_a_stuck_item_holds_what_stands_behind_it_and_nothing_else() -> None:
     """O-9: what stands before it settles, its account's instructions are refused, others are decided."""
     items = [Item(A, 1, 1, CREDIT, 1), Item(A, 1, 2, CREDIT, 1), Item(A, 1, 3, CREDIT, 1), Item(B, 1, 4, CREDIT, 1)]
     book = _book(_account(A, 5), _account(B, 5), items=items, stuck={(1, 2)}, unfinished={A})
-    asked = [deposit(CLIENT, key(1), A, 1), deposit(CLIENT, key(2), B, 1), ledger.Enquiry(A)]
+    asked: list[Asked] = [deposit(CLIENT, key(1), A, 1), deposit(CLIENT, key(2), B, 1), ledger.Enquiry(A)]
     changes, answers = decide(book, asked)
     assert changes.results.item == [1, 4]
     assert [found.reason for found in answers if found] == [Reason.ITEM_STUCK, Reason.ACCEPTED, Reason.ITEM_STUCK]  # type: ignore[union-attr]

@@ -42,7 +42,7 @@ def full(request: pytest.FixtureRequest, server: db.Database) -> Iterator[Postgr
         bank = PostgresBank(database)
         bank.open(MONDAY)
         for parent in ("account", "item_202608", "result", "request"):
-            bank.owner.execute(f"ALTER TABLE ledger.{parent} SET (autovacuum_enabled = off)")  # type: ignore[arg-type]
+            bank.owner.execute(f"ALTER TABLE ledger.{parent} SET (autovacuum_enabled = off)")
         for name in dict.fromkeys(name for name, _ in HOT):
             _prepare(bank, name)
         if request.param == "planned while empty":
@@ -86,18 +86,18 @@ def _prepare(bank: PostgresBank, name: str) -> None:
     """Prepare a named statement under its name."""
     names = _names(name)
     text = re.sub(r"%\((\w+)\)s", lambda match: f"${names.index(match[1]) + 1}", SQL[name])
-    bank.connection.execute(f"PREPARE {name} ({', '.join(TYPES[one] for one in names)}) AS {text}")  # type: ignore[arg-type]
+    bank.connection.execute(f"PREPARE {name} ({', '.join(TYPES[one] for one in names)}) AS {text}")
 
 
 def _explain(bank: PostgresBank, name: str, **given: Any) -> dict[str, Any]:
     """Its generic plan, executed once with these values in a unit, as a posting does."""
     values = psycopg.ClientCursor(bank.connection).mogrify(
-        ", ".join(f"%({one})s::{TYPES[one]}" for one in _names(name)),  # type: ignore[arg-type]
+        ", ".join(f"%({one})s::{TYPES[one]}" for one in _names(name)),
         given,
     )
     with bank.connection.transaction():  # not rolled back: psycopg would then forget what was prepared
         ledger.PostgresUnit(bank.connection, 0).day()
-        row = bank.connection.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE {name} ({values})").fetchone()  # type: ignore[arg-type]
+        row = bank.connection.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE {name} ({values})").fetchone()
     assert row is not None
     return dict(row[0][0])
 
@@ -124,7 +124,7 @@ ROWS_READ_MAX = 8
 def _rows_read(plan: dict[str, Any]) -> float:
     """The rows that all scans of tables found, over all their rounds."""
     return sum(
-        node["Actual Rows"] * node["Actual Loops"]
+        float(node["Actual Rows"]) * node["Actual Loops"]
         for node in _nodes(plan["Plan"])
         if "Relation Name" in node and LARGE.match(node["Relation Name"])
     )

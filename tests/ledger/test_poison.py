@@ -73,7 +73,7 @@ def test_online_on_a_held_account_is_refused_until_it_is_repaired(bank: Bank) ->
     bank.account(number(1), 100)
     bank.items(run, [(GUILTY, CREDIT, 50), (GUILTY, CREDIT, 1)])
     bank.poison(GUILTY)
-    asked: list[ledger.Keyed] = [
+    asked: list[ledger.Asked] = [
         deposit(CLIENT, key(1), GUILTY, 5),
         ledger.transfer(CLIENT, key(2), number(1), GUILTY, 5),
         ledger.PlaceHold(client=CLIENT, key=key(3), account=GUILTY, amount_yen=5),
@@ -162,7 +162,7 @@ def test_a_second_entry_of_one_sequence_is_law_3_and_no_conflict(bank: Bank) -> 
     if isinstance(bank, PostgresBank):
         bank.owner.execute("UPDATE ledger.account SET sequence = 0 WHERE account = %s", (accounts[1],))
     else:
-        bank.store.tables.accounts[accounts[1]].sequence = 0  # type: ignore[attr-defined]
+        bank.store.tables.accounts[accounts[1]].sequence = 0
     assert ledger.settle(bank.store, accounts) == 2
     assert bank.stuck() == {(run, 2)}
     assert answer(bank, deposit(CLIENT, key(1), accounts[1], 1)).reason == Reason.ITEM_STUCK
@@ -205,7 +205,7 @@ def test_a_hold_that_cannot_expire_harms_nobody_else(bank: Bank) -> None:
     if isinstance(bank, PostgresBank):
         bank.owner.execute("UPDATE ledger.account SET held = 0")
     else:
-        bank.store.tables.accounts[accounts[0]].held_yen = 0  # type: ignore[attr-defined]
+        bank.store.tables.accounts[accounts[0]].held_yen = 0
     bank.items(bank.run(TUESDAY), [(account, CREDIT, 1) for account in accounts[1:]])
     bank.open(TUESDAY)
     assert ledger.settle(bank.store, accounts) == 4
@@ -239,14 +239,14 @@ def test_a_failing_database_marks_nothing_as_stuck(postgres: PostgresBank, plant
     """A right or a table that is missing fails everybody: StoreFailed, and no item or request bears the blame."""
     run = postgres.run(MONDAY)
     accounts = _neighbours(postgres, run)
-    postgres.owner.execute(plant)  # type: ignore[arg-type]
+    postgres.owner.execute(plant)
     try:
         with pytest.raises(ledger.StoreFailed):
             ledger.settle(postgres.store, accounts)
         with pytest.raises(ledger.StoreFailed):
             ledger.post(postgres.store, [deposit(CLIENT, key(account), account, 1) for account in accounts])
     finally:
-        postgres.owner.execute(remove)  # type: ignore[arg-type]
+        postgres.owner.execute(remove)
     assert (postgres.stuck(), postgres.requests(), postgres.results(run)) == (set(), {}, {})
     assert ledger.settle(postgres.store, accounts) == 400
 
@@ -293,7 +293,7 @@ def test_a_connection_that_dies_leaves_one_outcome(postgres: PostgresBank, when:
     prove(postgres)
 
 
-def _post_and_die(bank: PostgresBank, asked: ledger.Keyed) -> None:
+def _post_and_die(bank: PostgresBank, asked: ledger.Asked) -> None:
     with bank.store.unit() as unit:
         ledger.post_in(unit, [asked])
         terminate(bank.owner, bank.connection)
