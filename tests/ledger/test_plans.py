@@ -124,7 +124,7 @@ ROWS_READ_MAX = 8
 def _rows_read(plan: dict[str, Any]) -> float:
     """The rows that all scans of tables found, over all their rounds."""
     return sum(
-        float(node["Actual Rows"]) * node["Actual Loops"]
+        float(node["Actual Rows"] * node["Actual Loops"])
         for node in _nodes(plan["Plan"])
         if "Relation Name" in node and LARGE.match(node["Relation Name"])
     )
