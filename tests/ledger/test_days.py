@@ -70,7 +70,7 @@ def test_o_10_the_date_is_switched_behind_a_slow_posting_while_doors_go_on(postg
                 [found] = ledger.post(doors, [deposit(CLIENT, key(len(waits_s)), B, 1)])
                 assert isinstance(found, Outcome) and found.accepted and found.business_date == MONDAY
                 waits_s.append(time.monotonic() - began)
-                tries += waits_s[-1] > day.LOCK_WAIT_MS / 2_000
+                tries += waits_s[-1] > day.DAY_LOCK_WAIT_MS / 2_000
             assert opener.is_alive()
         opener.join(DEADLINE_S)
         assert not opener.is_alive()

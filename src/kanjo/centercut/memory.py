@@ -14,6 +14,7 @@ from kanjo.ledger import Item, ItemKind, MemoryUnit, Phase, Reason, Run
 
 class SliceRow(msgspec.Struct, frozen=True):
     first_account: int
+    next_account: int
     last_account: int
     items: int
     done: bool = False
@@ -126,7 +127,7 @@ class MemoryRuns:
             before += counts[account]
         for number, accounts in enumerate(parts.values(), start=1):
             items = sum(counts[account] for account in accounts)
-            self._slices[(run, number)] = SliceRow(accounts[0], accounts[-1], items)
+            self._slices[(run, number)] = SliceRow(accounts[0], accounts[0], accounts[-1], items)
 
     def claim(self, runs: Sequence[int] | None) -> Slice | None:
         today = self.today()
@@ -140,19 +141,19 @@ class MemoryRuns:
         if not open_slices:
             return None
         _, number, of, row = min(open_slices, key=lambda found: found[0])
-        return Slice(of.run, number, row.first_account, row.last_account, row.items, of.due, of.claimed_at is None)
+        return Slice(of.run, number, row.next_account, row.last_account, row.items, of.due, of.claimed_at is None)
 
     def first_claim(self, run: int, at: datetime) -> None:
         self._change(run, claimed_at=at)
 
-    def accounts_of(self, claimed: Slice) -> list[int]:
+    def accounts_of(self, claimed: Slice, accounts_max: int) -> list[int]:
         return sorted(
             {
                 account
                 for account, run, _ in self._tables.items
-                if run == claimed.run and claimed.first_account <= account <= claimed.last_account
+                if run == claimed.run and claimed.next_account <= account <= claimed.last_account
             }
-        )
+        )[:accounts_max]
 
     def released(self) -> list[int]:
         today = self.today()
@@ -172,6 +173,10 @@ class MemoryRuns:
             )
         ]
 
+    def advance_slice(self, claimed: Slice, next_account: int) -> None:
+        place = (claimed.run, claimed.slice)
+        self._slices[place] = msgspec.structs.replace(self._slices[place], next_account=next_account)
+
     def end_slice(self, claimed: Slice) -> None:
         place = (claimed.run, claimed.slice)
         self._slices[place] = msgspec.structs.replace(self._slices[place], done=True)
@@ -179,7 +184,7 @@ class MemoryRuns:
     def reopen_slices(self, account: int) -> None:
         for place, row in list(self._slices.items()):
             if row.first_account <= account <= row.last_account and self._runs[place[0]].finished is None:
-                self._slices[place] = msgspec.structs.replace(row, done=False)
+                self._slices[place] = msgspec.structs.replace(row, done=False, next_account=row.first_account)
 
     def open_slices(self, run: int) -> int:
         return sum(of == run and not row.done for (of, _), row in self._slices.items())

@@ -10,8 +10,11 @@ from kanjo.centercut.close import close_if_settled
 from kanjo.centercut.run import RunRow, State
 from kanjo.centercut.store import Runs, runs_in
 from kanjo.centercut.work import step
-from kanjo.errors import Refused
-from kanjo.ledger import Reason, Store, Unit, Verdict, give_verdict, settle
+from kanjo.errors import Refused, SystemFailed
+from kanjo.ledger import Conflict, Reason, Store, Unit, Verdict, give_verdict, settle
+
+DAY_TRIES_MAX = 600
+"""So often a cancellation that found postings under way is tried again, a tenth of a second each."""
 
 
 def start(store: Store, runs: Sequence[int]) -> None:
@@ -49,15 +52,30 @@ def cancel(store: Store, run: int, now: datetime, *, find: Callable[[str], Busin
     `closing` means that another worker still holds a slice of it, or that an item is stuck: whoever ends that slice
     closes the run, and cancelling it once more goes on where this one stopped.
     """
-    with store.unit() as unit:
-        here = runs_in(unit)
-        here.lock_run(run)
-        if not _row(here, run).cancelled:
-            _live(here, run)
-            here.set_cancelled(run)
+    for _ in range(DAY_TRIES_MAX):
+        try:
+            _mark_cancelled(store, run)
+            break
+        except Conflict:
+            continue
+    else:
+        raise SystemFailed("day-lock-busy", f"postings held the day lock in {DAY_TRIES_MAX} tries; nothing was changed")
     while step(store, [run], now) is not None:
         pass
     return close_if_settled(store, run, now, find=find) or "closing"
+
+
+def _mark_cancelled(store: Store, run: int) -> None:
+    """Between two postings of anybody: one that has read the open runs must not settle an item of this run after a
+    later one has passed it (O-2).
+    """
+    with store.unit() as unit:
+        here = runs_in(unit)
+        here.lock_run(run)
+        unit.take_day()
+        if not _row(here, run).cancelled:
+            _live(here, run)
+            here.set_cancelled(run)
 
 
 def withdraw(store: Store, run: int, item: int) -> None:

@@ -122,18 +122,22 @@ class PostgresRuns:
     def first_claim(self, run: int, at: datetime) -> None:
         self._rows("first_claim", run=run, at=at)
 
-    def accounts_of(self, claimed: Slice) -> list[int]:
+    def accounts_of(self, claimed: Slice, accounts_max: int) -> list[int]:
         rows = self._rows(
             "slice_accounts",
             run=claimed.run,
             due=claimed.due,
-            first_account=claimed.first_account,
+            next_account=claimed.next_account,
             last_account=claimed.last_account,
+            accounts_max=accounts_max,
         )
         return [account for (account,) in rows]
 
     def released(self) -> list[int]:
         return [run for (run,) in self._rows("released_runs")]
+
+    def advance_slice(self, claimed: Slice, next_account: int) -> None:
+        self._rows("advance_slice", run=claimed.run, slice=claimed.slice, next_account=next_account)
 
     def end_slice(self, claimed: Slice) -> None:
         self._rows("end_slice", run=claimed.run, slice=claimed.slice)

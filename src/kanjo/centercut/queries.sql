@@ -39,8 +39,8 @@ WHERE run = %(run)s
 
 -- name: make_slices
 -- Ranges of accounts with about `items_max` items each; an account is never split over slices.
-INSERT INTO centercut.slice (cell, run, slice, first_account, last_account, items)
-SELECT %(cell)s, %(run)s, row_number() OVER (ORDER BY min(account)), min(account), max(account), sum(items)
+INSERT INTO centercut.slice (cell, run, slice, first_account, next_account, last_account, items)
+SELECT %(cell)s, %(run)s, row_number() OVER (ORDER BY min(account)), min(account), min(account), max(account), sum(items)
 FROM (
   SELECT account, items, div(sum(items) OVER (ORDER BY account) - items, %(items_max)s) AS part
   FROM (
@@ -54,7 +54,7 @@ GROUP BY part
 
 -- name: claim
 -- The claim is the row lock: it ends with this transaction, whatever happens to the worker (design 4).
-SELECT slice.run, slice.slice, slice.first_account, slice.last_account, slice.items, facts.date,
+SELECT slice.run, slice.slice, slice.next_account, slice.last_account, slice.items, facts.date,
   run.claimed_at IS NULL
 FROM centercut.slice
 JOIN centercut.run USING (run)
@@ -76,10 +76,15 @@ SET claimed_at = %(at)s
 WHERE run = (SELECT run FROM centercut.run WHERE run = %(run)s AND claimed_at IS NULL FOR UPDATE SKIP LOCKED)
 
 -- name: slice_accounts
+-- The next accounts of the slice, no more than a commit may settle items of: others stay free for customers.
 SELECT DISTINCT account
 FROM ledger.item
-WHERE cell = %(cell)s AND run = %(run)s AND date = %(due)s AND account BETWEEN %(first_account)s AND %(last_account)s
+WHERE cell = %(cell)s AND run = %(run)s AND date = %(due)s AND account BETWEEN %(next_account)s AND %(last_account)s
 ORDER BY account
+LIMIT %(accounts_max)s
+
+-- name: advance_slice
+UPDATE centercut.slice SET next_account = %(next_account)s WHERE cell = %(cell)s AND run = %(run)s AND slice = %(slice)s
 
 -- name: released_runs
 -- Runs whose items workers may settle besides all that is due: early and in-business ones that are started, and what
@@ -99,7 +104,7 @@ UPDATE centercut.slice SET done = true WHERE cell = %(cell)s AND run = %(run)s A
 -- name: reopen_slices
 -- After a stuck item got its outcome: what waited behind it may lie in slices that are done.
 UPDATE centercut.slice
-SET done = false
+SET done = false, next_account = slice.first_account
 FROM centercut.run
 WHERE run.run = slice.run AND run.finished IS NULL AND slice.cell = %(cell)s AND slice.done
   AND %(account)s BETWEEN slice.first_account AND slice.last_account

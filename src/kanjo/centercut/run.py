@@ -91,11 +91,11 @@ class Items(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Slice(msgspec.Struct, frozen=True):
-    """A claimed slice: a range of accounts of one run."""
+    """A claimed slice: what is left of a range of accounts of one run."""
 
     run: int
     slice: int
-    first_account: int
+    next_account: int
     last_account: int
     items: int
     due: date

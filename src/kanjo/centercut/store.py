@@ -58,8 +58,11 @@ class Runs(Protocol):
     def first_claim(self, run: int, at: datetime) -> None:
         """The run is running from now on (R-1)."""
 
-    def accounts_of(self, claimed: Slice) -> list[int]:
-        """The accounts with items in the slice, ascending."""
+    def accounts_of(self, claimed: Slice, accounts_max: int) -> list[int]:
+        """The next accounts with items in the slice, ascending, at most so many."""
+
+    def advance_slice(self, claimed: Slice, next_account: int) -> None:
+        """All accounts before this one are settled."""
 
     def released(self) -> list[int]:
         """Runs whose items a worker settles besides what is due."""

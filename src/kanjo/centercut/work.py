@@ -50,9 +50,13 @@ def step(store: Store, runs: Sequence[int] | None, now: datetime, *, items_max: 
                 here.first_claim(claimed.run, now)
             # the claimed run too, even if it was paused or cancelled since: its slice must not end unsettled
             also = sorted({*here.released(), claimed.run})
-            accounts = here.accounts_of(claimed)
-            settled, finished = settle_in(unit, unit.day(), accounts, also, items_max)
-            if finished:
+            accounts = here.accounts_of(claimed, items_max)
+            settled, left_from = settle_in(unit, unit.day(), accounts, also, items_max)
+            if left_from is not None:
+                here.advance_slice(claimed, left_from)
+            elif accounts and len(accounts) == items_max and accounts[-1] < claimed.last_account:
+                here.advance_slice(claimed, accounts[-1] + 1)
+            else:
                 here.end_slice(claimed)
             return Step(claimed.run, settled)
     except Conflict:

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import time
 from datetime import date
+from typing import Any
 
 import psycopg
-from psycopg import errors
 
 from kanjo.calendar import JAPAN
 from kanjo.db import Database
 from kanjo.errors import Refused, SystemFailed
 from kanjo.ledger.partitions import ensure_partitions
-from kanjo.ledger.postgres import DAY_LOCK, SQL
+from kanjo.ledger.postgres import DAY_LOCK_WAIT_MS, SQL, PostgresStore
+from kanjo.ledger.store import Conflict
 
-LOCK_WAIT_MS = 100
-"""How long the doors may be held up by one try of the switch; a slow commit makes it try again, not wait longer."""
 TRIES_MAX = 600
 
 
-def business_date(connection: psycopg.Connection[tuple[date | None, ...]]) -> date | None:
+def business_date(connection: psycopg.Connection[Any]) -> date | None:
     """The current business date; None before the first `day open`."""
     row = connection.execute(SQL["read_day"]).fetchone()
     assert row is not None
-    return row[0]
+    current: date | None = row[0]
+    return current
 
 
 def require_forward(current: date | None, opened: date) -> None:
@@ -47,18 +47,18 @@ def open_day(database: Database, opened: date) -> date | None:
     with database.connect(autocommit=True) as connection:
         require_forward(business_date(connection), opened)
         ensure_partitions(database, opened)
+        store = PostgresStore(connection)
         for _ in range(TRIES_MAX):
             try:
-                with connection.transaction():
+                with store.unit() as unit:
+                    unit.take_day()
                     return _switch(connection, opened)
-            except errors.LockNotAvailable:
-                time.sleep(LOCK_WAIT_MS / 1000)
+            except Conflict:
+                time.sleep(DAY_LOCK_WAIT_MS / 1000)
     raise SystemFailed("day-lock-busy", f"postings held the day lock in {TRIES_MAX} tries; the date is unchanged")
 
 
-def _switch(connection: psycopg.Connection[tuple[date | None, ...]], opened: date) -> date | None:
-    connection.execute(f"SET LOCAL lock_timeout = {LOCK_WAIT_MS}")
-    connection.execute(SQL["take_day"], {"lock": DAY_LOCK})
+def _switch(connection: psycopg.Connection[Any], opened: date) -> date | None:
     before = business_date(connection)
     require_forward(before, opened)
     if before is None:

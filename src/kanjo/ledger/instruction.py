@@ -59,7 +59,7 @@ class Movement(msgspec.Struct, frozen=True, array_like=True):
                 raise ValueError(f"{place} is not an account number")
 
 
-class Instruction(msgspec.Struct, frozen=True, kw_only=True):
+class Instruction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The head of every instruction that is answered once and for ever."""
 
     client: str
@@ -76,8 +76,11 @@ class Instruction(msgspec.Struct, frozen=True, kw_only=True):
         yield from ()
 
     def fingerprint(self) -> UUID:
-        """A digest of everything but the key: the same key with another fingerprint is refused (law 2)."""
-        content = msgspec.msgpack.encode((int(self.kind), msgspec.structs.astuple(self)))
+        """A digest of the content: the same key with another fingerprint is refused (law 2).
+
+        Fields at their defaults are left out, so that a field added later does not change what was stored.
+        """
+        content = msgspec.msgpack.encode((int(self.kind), self))
         return UUID(bytes=blake2b(content, digest_size=16).digest())
 
 

@@ -107,6 +107,9 @@ class MemoryUnit:
         open_runs = {number: run for number, run in tables.runs.items() if number not in tables.closed_runs}
         return Day(tables.business_date[""], open_runs)
 
+    def take_day(self) -> None:
+        """Nothing to do: units are one at a time."""
+
     def accounts_behind(self, reversals: Sequence[Key], holds: Sequence[Key]) -> set[int]:
         originals = (self.tables.requests[key] for key in reversals if key in self.tables.requests)
         found = {touch.account for original in originals for touch in original.touched}

@@ -67,18 +67,21 @@ def enquire(store: Store, account: int) -> Snapshot:
     return answer
 
 
-def settle_in(unit: Unit, day: Day, accounts: Sequence[int], also: Sequence[int], items_max: int) -> tuple[int, bool]:
+def settle_in(
+    unit: Unit, day: Day, accounts: Sequence[int], also: Sequence[int], items_max: int
+) -> tuple[int, int | None]:
     """Settle what is due on these accounts, and of the runs in `also`, as a worker does: at most `items_max` items.
 
-    Returns how many items were settled, and whether nothing is left but what a stuck item holds.
+    Returns how many items were settled, and the first account of which more is due; None when nothing is left but
+    what a stuck item holds.
     """
     if day.date is None:
-        return 0, True
+        return 0, None
     book = unit.load(day, Wanted(accounts=list(accounts), also=list(also), items_max=items_max, together=True))
     changes, _ = decide(book, ())
     changes.by_before = False
     unit.save(changes)
-    return len(changes.results.run), not book.unfinished
+    return len(changes.results.run), min(book.unfinished, default=None)
 
 
 def settle(store: Store, accounts: Sequence[int], also: Sequence[int] = (), *, items_max: int = ITEMS_MAX) -> int:
@@ -138,7 +141,8 @@ def _settle_once(store: Store, accounts: Sequence[int], also: Sequence[int], ite
     for _ in range(CONFLICTS_MAX):
         try:
             with store.unit() as unit:
-                return settle_in(unit, unit.day(), accounts, also, items_max)
+                settled, left_from = settle_in(unit, unit.day(), accounts, also, items_max)
+                return settled, left_from is None
         except Conflict as error:
             conflict = error
     raise conflict

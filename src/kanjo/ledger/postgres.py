@@ -23,6 +23,8 @@ from kanjo.ledger.store import Conflict, Day, OutcomeUnknown, StoreFailed, due_r
 SQL = Queries("kanjo.ledger")
 DAY_LOCK = 0x4B414E4A4F
 """The advisory lock of the business date: shared by postings, exclusive for `day open` (O-10)."""
+DAY_LOCK_WAIT_MS = 100
+"""How long the doors may be held up by one who wants the day for himself; then he tries again (O-10)."""
 FEW_ACCOUNTS = 500
 """Up to so many accounts a batch is looked up account by account, fair to each; more are read as a range."""
 
@@ -30,6 +32,7 @@ _CONFLICTS = (
     errors.DeadlockDetected,
     errors.SerializationFailure,
     errors.UniqueViolation,
+    errors.LockNotAvailable,
 )
 
 
@@ -53,6 +56,11 @@ class PostgresUnit:
     def day(self) -> Day:
         _, [(business_date,)], runs = self._run(("share_day", {"lock": DAY_LOCK}), ("read_day", {}), ("open_runs", {}))
         return Day(business_date, {row[0]: Run(*row) for row in runs})
+
+    def take_day(self) -> None:
+        self.connection.execute(f"SET LOCAL lock_timeout = {DAY_LOCK_WAIT_MS}")
+        self._run(("take_day", {"lock": DAY_LOCK}))
+        self.connection.execute("SET LOCAL lock_timeout = 0")
 
     def accounts_behind(self, reversals: Sequence[Key], holds: Sequence[Key]) -> set[int]:
         rows = self._run(("accounts_of_requests", _keys(reversals)), ("accounts_of_holds", _keys(holds)))

@@ -54,6 +54,9 @@ class Unit(Protocol):
     def day(self) -> Day:
         """Take the shared day lock, then read the date and the open runs."""
 
+    def take_day(self) -> None:
+        """Take the day lock for oneself, for a short while; Conflict when postings hold it for longer than that."""
+
     def accounts_behind(self, reversals: Sequence[Key], holds: Sequence[Key]) -> set[int]:
         """The accounts of the originals and holds that instructions refer to."""
 

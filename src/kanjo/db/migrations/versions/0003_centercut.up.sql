@@ -23,9 +23,10 @@ CREATE TABLE centercut.run (
 CREATE INDEX run_digest ON centercut.run (digest);
 CREATE INDEX run_unfinished ON centercut.run (run) WHERE finished IS NULL;
 
--- A range of accounts of a run; the row lock is the claim (design 4).
+-- A range of accounts of a run; the row lock is the claim (design 4). All before `next_account` are settled.
 CREATE TABLE centercut.slice (
   first_account bigint NOT NULL,
+  next_account bigint NOT NULL,
   last_account bigint NOT NULL,
   run integer NOT NULL REFERENCES centercut.run (run),
   slice integer NOT NULL,
