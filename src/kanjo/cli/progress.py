@@ -71,8 +71,8 @@ class Progress:
         self._bar.update(self._task, description=self._what, completed=self._done, total=total)
 
 
-def bar() -> RichProgress:
-    """A bar with count, rate and time left, on standard error."""
+def bar(*, times: bool = True) -> RichProgress:
+    """A bar with count and, unless its note says so, the time passed and left, on standard error."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -87,8 +87,7 @@ def bar() -> RichProgress:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        *([TimeElapsedColumn(), TimeRemainingColumn()] if times else []),
         TextColumn("{task.fields[note]}"),
         console=Console(stderr=True),
         redirect_stdout=False,

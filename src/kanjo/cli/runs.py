@@ -119,7 +119,7 @@ class LiveRuns:
 
     def _draw(self, statuses: Sequence[RunStatus]) -> None:
         if self._bar is None:
-            self._bar = bar()
+            self._bar = bar(times=False)
             self._bar.start()
         for status in statuses:
             run = status.row.run
