@@ -1,0 +1,109 @@
+"""What holds for all documents: links lead somewhere, and nothing in them belongs to one machine only."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LINK = re.compile(r"!?\[[^\]]*\]\(([^()\s]+)\)")
+HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
+FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+INLINE_CODE = re.compile(r"`[^`\n]*`")
+IGNORED = {".venv", ".git", "node_modules", ".pytest_cache", ".hypothesis"}
+
+REGISTRY = re.compile(
+    r"pypi\.|pythonhosted|/simple/|index-url|(?:docker|quay|ghcr)\.io|npmjs|artifactory|nexus|devpi|registry\.", re.I
+)
+HERE_ONLY = re.compile(r"/(?:home|Users|work|tmp|mnt|data/\w+)/[\w.-]+|\b(?:10|192\.168|172\.1[6-9])\.\d+\.\d+")
+DECISION = re.compile(r"^\d{4}-[a-z0-9-]+\.md$")
+
+
+def documents() -> Iterator[Path]:
+    """Every Markdown file of the project."""
+    for path in sorted(ROOT.rglob("*.md")):
+        if not IGNORED.intersection(path.relative_to(ROOT).parts):
+            yield path
+
+
+def anchors_in(path: Path) -> set[str]:
+    """The anchors that a Markdown viewer makes of the headings."""
+    headings = HEADING.findall(FENCED.sub("", path.read_text("utf-8")))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+DOCUMENTS = [pytest.param(path, id=str(path.relative_to(ROOT))) for path in documents()]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS)
+def test_relative_links_resolve(path: Path) -> None:
+    """Every link to a file or a heading of the project leads to one."""
+    text = INLINE_CODE.sub("", FENCED.sub("", path.read_text("utf-8")))
+    broken = []
+    for target in LINK.findall(text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        found = (path.parent / name).resolve() if name else path
+        if not found.exists() or (anchor and found.suffix == ".md" and anchor not in anchors_in(found)):
+            broken.append(target)
+    assert broken == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS)
+def test_nothing_belongs_to_one_machine_or_network(path: Path) -> None:
+    """No document names the host of a package registry or an absolute path of somebody's machine."""
+    text = path.read_text("utf-8")
+    assert [found.group() for found in REGISTRY.finditer(text)] == []
+    assert [found.group() for found in HERE_ONLY.finditer(text)] == []
+
+
+def test_the_index_lists_every_document() -> None:
+    """docs/index.md has a link to each document under docs/."""
+    index = ROOT / "docs" / "index.md"
+    listed = {(index.parent / target.partition("#")[0]).resolve() for target in LINK.findall(index.read_text("utf-8"))}
+    missing = [path for path in documents() if path.is_relative_to(index.parent) and path not in listed | {index}]
+    assert missing == []
+
+
+def test_decisions_are_numbered_without_gaps_and_say_all_four_things() -> None:
+    """A decision record has its number in name and title, a context, a choice, what else there was, a consequence."""
+    records = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    assert [int(path.name[:4]) for path in records] == list(range(1, len(records) + 1))
+    for path in records:
+        text = path.read_text("utf-8")
+        assert DECISION.match(path.name) and text.startswith(f"# {path.name[:4]} ")
+        parts = re.findall(r"^\*\*(.+?)\.\*\*", text, re.MULTILINE)
+        assert parts in (
+            ["Context", "Choice", "What else was tried", "Consequence"],
+            ["Context", "Choice", "What else was considered", "Consequence"],
+        ), path.name
+
+
+def test_the_changelog_names_the_version_of_the_package() -> None:
+    """A released version stands in the changelog, below what is not released yet."""
+    from importlib.metadata import version
+
+    headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert headings[0] == "Unreleased" and headings[1].split()[0] == version("kanjo")
+
+
+def test_the_two_commands_of_the_readme_exist() -> None:
+    """`make demo` and `make test` are what README.md says they are: targets of the Makefile."""
+    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for target in ("demo", "test"):
+        assert re.search(rf"^  make {target}\b", listed, re.MULTILINE)
+        assert re.search(rf"^make {target}\b", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+
+
+def test_the_picture_is_drawn_from_a_report(tmp_path: Path) -> None:
+    """docs/make_picture.py finds the charts of a report and says so when there are none."""
+    import runpy
+
+    script = runpy.run_path(str(ROOT / "docs" / "make_picture.py"))
+    with pytest.raises(ValueError, match="found \\[\\]"):
+        script["charts_in"]("<html></html>")
