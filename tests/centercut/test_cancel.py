@@ -70,6 +70,8 @@ def test_r_3_a_paused_run_can_be_cancelled_and_a_finished_one_cannot(cut: Cut) -
     assert cut.cancel(run) == "cancelled"
 
     with _refused("run-finished"):
+        cut.cancel(run)
+    with _refused("run-finished"):
         cut.start(run)
     with _refused("run-finished"):
         centercut.pause(cut.store, run)

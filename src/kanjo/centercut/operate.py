@@ -73,7 +73,8 @@ def _mark_cancelled(store: Store, run: int) -> None:
         here = runs_in(unit)
         here.lock_run(run)
         unit.take_day()
-        if not _row(here, run).cancelled:
+        row = _row(here, run)
+        if row.finished is not None or not row.cancelled:
             _live(here, run)
             here.set_cancelled(run)
 

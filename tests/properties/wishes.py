@@ -1,0 +1,84 @@
+"""Random wishes of customers and rows of runs, and how the program is asked for them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import strategies as st
+from model import Said, Wish
+
+from banks import CLIENT, MONDAY, key, number
+from kanjo import ledger
+from kanjo.ledger import Answer, Asked, Outcome, Snapshot, Status
+
+POOL = [number(index) for index in range(1, 6)]
+"""Few, so that what happens meets on them; the last is not open at first."""
+
+pool = st.sampled_from(POOL)
+yens = st.integers(1, 120)
+keys = st.integers(0, 11)
+"""Few too: keys are repeated, reused and referred to."""
+days = st.integers(0, 8)
+statuses = st.sampled_from(["open", "open", "debit-stopped", "frozen", "closed"])
+rows = st.lists(st.tuples(pool, yens), min_size=1, max_size=8)
+
+wishes: st.SearchStrategy[Wish] = st.one_of(
+    st.tuples(st.just("deposit"), keys, pool, yens),
+    st.tuples(st.just("withdraw"), keys, pool, yens),
+    st.permutations(POOL).flatmap(
+        lambda two: st.tuples(st.just("transfer"), keys, st.just(two[0]), st.just(two[1]), yens)
+    ),
+    st.tuples(st.just("hold"), keys, pool, yens, st.none() | days),
+    st.tuples(st.just("capture"), keys, keys, st.none() | yens),
+    st.tuples(st.just("release"), keys, keys),
+    st.tuples(st.just("reverse"), keys, keys),
+    st.tuples(st.just("status"), keys, pool, statuses),
+    st.tuples(st.just("floor"), keys, pool, st.integers(-100, 50)),
+    st.tuples(st.just("open"), keys, pool),
+    st.tuples(st.just("ask"), pool),
+    st.tuples(st.just("ask"), pool),
+)
+
+
+def asked(wish: Wish) -> Asked:
+    """The instruction that says it."""
+    match wish:
+        case ("ask", account):
+            return ledger.Enquiry(account)
+        case ("deposit", name, account, yen):
+            return ledger.deposit(CLIENT, key(name), account, yen)
+        case ("withdraw", name, account, yen):
+            return ledger.withdrawal(CLIENT, key(name), account, yen)
+        case ("transfer", name, one, other, yen):
+            return ledger.transfer(CLIENT, key(name), one, other, yen)
+        case ("hold", name, account, yen, last):
+            expires_on = None if last is None else MONDAY + timedelta(days=last)
+            return ledger.PlaceHold(
+                client=CLIENT, key=key(name), account=account, amount_yen=yen, expires_on=expires_on
+            )
+        case ("capture", name, hold, yen):
+            return ledger.CaptureHold(client=CLIENT, key=key(name), hold=key(hold), amount_yen=yen)
+        case ("release", name, hold):
+            return ledger.ReleaseHold(client=CLIENT, key=key(name), hold=key(hold))
+        case ("reverse", name, original):
+            return ledger.Reverse(client=CLIENT, key=key(name), original=key(original))
+        case ("status", name, account, word):
+            status = Status.of(word)
+            assert isinstance(status, Status)
+            return ledger.ChangeAccount(client=CLIENT, key=key(name), account=account, status=status)
+        case ("floor", name, account, yen):
+            return ledger.ChangeAccount(client=CLIENT, key=key(name), account=account, floor_yen=yen)
+        case ("open", name, account):
+            return ledger.OpenAccount(client=CLIENT, key=key(name), account=account, product=1)
+    raise AssertionError(wish)
+
+
+def said(answer: Answer) -> Said:
+    """An answer as the model words it."""
+    if isinstance(answer, Snapshot):
+        status: Any = Status(answer.status).word if answer.status else ""
+        return (answer.reason.word, answer.balance_yen, answer.held_yen, answer.floor_yen, answer.sequence, status)
+    assert isinstance(answer, Outcome), answer
+    lines = tuple((line.account, line.sequence, line.amount_yen, line.balance_yen) for line in answer.entries)
+    return (answer.reason.word, answer.replayed, lines)
