@@ -6,6 +6,7 @@ It brings items to the ledger and workers to the items; it writes no balance and
 
 from kanjo.centercut.business import GROUP, Business, Payment, business_named, businesses
 from kanjo.centercut.close import close_if_settled
+from kanjo.centercut.crew import Crew, crew_of
 from kanjo.centercut.flow import Flow, Pace, first_pace, next_pace
 from kanjo.centercut.load import Loaded, Loading, RunLoading, load
 from kanjo.centercut.operate import cancel, fail, pause, resume, retry, start, withdraw
@@ -20,6 +21,7 @@ __all__ = [
     "REAL_CLOCK",
     "Business",
     "Clock",
+    "Crew",
     "Flow",
     "Items",
     "Loaded",
@@ -38,6 +40,7 @@ __all__ = [
     "businesses",
     "cancel",
     "close_if_settled",
+    "crew_of",
     "fail",
     "first_pace",
     "load",

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from kanjo import centercut, db, ledger
-from kanjo.cli.crew import Crew, crew_of
 from kanjo.cli.opened import store_in
+from kanjo.cli.printing import say
 from kanjo.cli.reply import Reply
 from kanjo.cli.runs import LiveRuns, reply_of, standing
 from kanjo.errors import KanjoError, Refused, SystemFailed
@@ -34,13 +34,15 @@ def start_and_wait(database: db.Database, runs: Sequence[int], *, workers: int, 
     with store_in(database) as store:
         began_s = time.monotonic()
         centercut.start(store, runs)
-        with crew_of(database, orders, workers) as crew, LiveRuns() as live:
+        with centercut.crew_of(database, orders, workers, say) as crew, LiveRuns() as live:
             statuses = _watch(lambda: _look(store, runs), crew, live)
         seconds = round(time.monotonic() - began_s, 3)
     return reply_of(statuses, seconds=seconds)
 
 
-def _watch(look: Callable[[], list[centercut.RunStatus]], crew: Crew, live: LiveRuns) -> list[centercut.RunStatus]:
+def _watch(
+    look: Callable[[], list[centercut.RunStatus]], crew: centercut.Crew, live: LiveRuns
+) -> list[centercut.RunStatus]:
     while True:
         working = crew.alive() > 0  # asked before the look, so that the last worker's work is seen
         statuses = look()
@@ -54,7 +56,7 @@ def _watch(look: Callable[[], list[centercut.RunStatus]], crew: Crew, live: Live
         _wait(crew)
 
 
-def _wait(crew: Crew) -> None:
+def _wait(crew: centercut.Crew) -> None:
     until_s = time.monotonic() + POLL_S
     alive = crew.alive()
     while time.monotonic() < until_s and crew.alive() == alive:
@@ -77,7 +79,7 @@ def _ended(statuses: Sequence[centercut.RunStatus]) -> KanjoError | None:
     return None
 
 
-def _left_behind(statuses: Sequence[centercut.RunStatus], crew: Crew) -> KanjoError:
+def _left_behind(statuses: Sequence[centercut.RunStatus], crew: centercut.Crew) -> KanjoError:
     """All workers have ended with work left: what is stuck waits for an operator, else they have died."""
     for status in statuses:
         if status.stuck:

@@ -29,7 +29,6 @@ def worker(
     The slice in hand is finished first. Dies only when all its processes have.
     """
     from kanjo import centercut
-    from kanjo.cli.crew import crew_of
 
     orders = centercut.Orders(
         ceiling_items_per_s=None if max_rate is None else max_rate / workers, target_p99_ms=target_p99_ms
@@ -37,7 +36,7 @@ def worker(
     began_s = time.monotonic()
     with opened_database() as database:
         try:
-            with crew_of(database, orders, workers) as crew:
+            with centercut.crew_of(database, orders, workers, say) as crew:
                 say(f"{workers} worker{'s' if workers > 1 else ''} at work; Ctrl-C or SIGTERM ends them")
                 while crew.alive():
                     time.sleep(STEP_S)

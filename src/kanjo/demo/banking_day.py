@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -164,15 +163,14 @@ class _Day:
     def _cut(self, customers: Customers) -> None:
         centercut.start(self._store, self._runs)
         orders = Orders(runs=self._runs)
-        workers = [centercut.start_worker(self._database, orders) for _ in range(self._plan.workers)]
-        for worker in workers:
-            self._stack.callback(_end, worker)
+        crew = self._stack.enter_context(centercut.crew_of(self._database, orders, self._plan.workers))
         while True:
+            working = crew.alive() > 0  # asked before the look, so that the last worker's work is seen
             runs = self._glimpse(customers, "cut")
             if all(run.row.finished is not None for run in runs):
                 return
-            if all(worker.poll() is not None for worker in workers):
-                raise SystemFailed("workers-died", "all workers ended before the cut was complete")
+            if not working:
+                raise SystemFailed("workers-died", f"all workers ended before the cut did: {crew.last_words()}")
             self._clock.sleep(GLIMPSE_S)
 
     def _let_pass(self, customers: Customers, stage: Stage, seconds: float) -> None:
@@ -266,14 +264,3 @@ class _Day:
 
 def _p99_ms(waits_us: list[int]) -> float | None:
     return round(float(np.percentile(waits_us, 99)) / 1000, 2) if waits_us else None
-
-
-def _end(worker: subprocess.Popen[bytes]) -> None:
-    """Let a worker end its slice; kill it when it will not."""
-    if worker.stdin is not None:
-        worker.stdin.close()
-    try:
-        worker.wait(timeout=20)
-    except subprocess.TimeoutExpired:
-        worker.kill()
-        worker.wait()

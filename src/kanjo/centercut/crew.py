@@ -1,4 +1,4 @@
-"""Worker processes of this command: started together, stopped together, never left behind."""
+"""Worker processes of one command: started together, stopped together, never left behind."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import contextlib
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO
 
-from kanjo import centercut, db
-from kanjo.cli.printing import say
+from kanjo import db
+from kanjo.centercut.process import Orders, start_worker
 
 STOP_WAIT_S = 60.0
 """A worker told to stop ends after the slice in hand; one that does not in this time is killed, which is safe too."""
@@ -22,15 +22,16 @@ class Crew:
     Their standard input is a pipe that only this process holds, so they end also when it is killed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
         self._logs: list[IO[str]] = []
         self._workers: list[subprocess.Popen[bytes]] = []
         self._told: set[int] = set()
 
-    def hire(self, database: db.Database, orders: centercut.Orders) -> None:
+    def hire(self, database: db.Database, orders: Orders) -> None:
         """Start one more worker. What it says while dying goes to a file: no stack trace reaches the user."""
         self._logs.append(tempfile.TemporaryFile("w+"))  # noqa: SIM115 - closed by stop
-        self._workers.append(centercut.start_worker(database, orders, log=self._logs[-1]))
+        self._workers.append(start_worker(database, orders, log=self._logs[-1]))
 
     def alive(self) -> int:
         """How many work; says once of each that died before its work was done."""
@@ -41,7 +42,7 @@ class Crew:
                 count += 1
             elif status and worker.pid not in self._told:
                 self._told.add(worker.pid)
-                say(f"worker {worker.pid} ended with status {status}; what it had in hand was undone")
+                self._say(f"worker {worker.pid} ended with status {status}; what it had in hand was undone")
         return count
 
     def last_words(self) -> str:
@@ -74,9 +75,11 @@ class Crew:
 
 
 @contextlib.contextmanager
-def crew_of(database: db.Database, orders: centercut.Orders, count: int) -> Iterator[Crew]:
-    """`count` workers for as long as the block runs."""
-    crew = Crew()
+def crew_of(
+    database: db.Database, orders: Orders, count: int, say: Callable[[str], None] = lambda _: None
+) -> Iterator[Crew]:
+    """`count` workers for as long as the block runs; `say` is told of one that died before its work was done."""
+    crew = Crew(say)
     try:
         for _ in range(count):
             crew.hire(database, orders)
