@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+import runpy
 import subprocess
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+
+from kanjo import check, demo
+from kanjo.demo.banking_day import Cut, CutPoint, Online
 
 ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"!?\[[^\]]*\]\(([^()\s]+)\)")
@@ -86,8 +91,6 @@ def test_decisions_are_numbered_without_gaps_and_say_all_four_things() -> None:
 
 def test_the_changelog_names_the_version_of_the_package() -> None:
     """A released version stands in the changelog, below what is not released yet."""
-    from importlib.metadata import version
-
     headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
     assert headings[0] == "Unreleased" and headings[1].split()[0] == version("kanjo")
 
@@ -101,9 +104,36 @@ def test_the_two_commands_of_the_readme_exist() -> None:
 
 
 def test_the_picture_is_drawn_from_a_report(tmp_path: Path) -> None:
-    """docs/make_picture.py finds the charts of a report and says so when there are none."""
-    import runpy
-
+    """docs/make_picture.py draws both charts of a report as SVG, and says so when there are none."""
+    report = tmp_path / "report.html"
+    demo.write_report(small_day(), report)
     script = runpy.run_path(str(ROOT / "docs" / "make_picture.py"))
-    with pytest.raises(ValueError, match="found \\[\\]"):
+    picture = script["picture_of"](report.read_text("utf-8"))
+    assert picture.startswith("<svg") and all(title in picture for title in script["TITLES"].values())
+    with pytest.raises(ValueError, match=r"found \[\]"):
         script["charts_in"]("<html></html>")
+
+
+def small_day() -> demo.Figures:
+    """Figures of a day nobody lived."""
+    return demo.Figures(
+        accounts=100,
+        items=160,
+        settled_by_before=10,
+        online=Online(
+            before_p99_ms=1.0,
+            date_open_p99_ms=2.0,
+            during_p99_ms=3.0,
+            after_p99_ms=None,
+            transactions=4,
+            refused=0,
+            failed=0,
+            per_s=1.0,
+        ),
+        cut=Cut(seconds=1.0, items_per_s=150.0, accepted=160, refused=0),
+        check=check.Proof(ok=True, laws=()),
+        marks_s={"before": 0.0, "date open": 1.0, "cut": 2.0, "after": 3.0, "end": 4.0},
+        waits=[(0.5, [1000, 1200]), (1.5, [2000]), (2.5, [3000])],
+        cut_points=[CutPoint(1.5, 10, 10), CutPoint(2.9, 160, 10)],
+        plan=demo.DayPlan(accounts=100),
+    )
