@@ -76,3 +76,21 @@ def test_o_2_cancelling_waits_for_the_postings_under_way(postgres: Cut) -> None:
 
         assert cancelling.result(timeout=60) == "cancelled"
     assert postgres.status(run).totals.accepted == 1
+
+
+def test_r_3_cancelling_waits_for_the_worker_that_holds_a_slice(postgres: Cut) -> None:
+    """Whoever cancels closes the run himself: the worker may be told to stop before it could."""
+    run = _payday(postgres)
+    database = postgres.bank.database  # type: ignore[union-attr]
+    with (
+        ThreadPoolExecutor() as threads,
+        database.connect(autocommit=True) as connection,
+        database.connect(autocommit=True) as other,
+        database.connect(role="owner", autocommit=True) as owner,
+    ):
+        with PostgresStore(connection).unit() as unit:
+            assert centercut.runs_in(unit).claim([run]) is not None
+            cancelling = threads.submit(centercut.cancel, PostgresStore(other), run, NOW, find=BUSINESSES.__getitem__)
+            wait_until(lambda: waiting_sessions(owner), "the cancellation to wait for the slice")
+
+        assert cancelling.result(timeout=60) == "cancelled"

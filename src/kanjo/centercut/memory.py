@@ -189,6 +189,9 @@ class MemoryRuns:
     def open_slices(self, run: int) -> int:
         return sum(of == run and not row.done for (of, _), row in self._slices.items())
 
+    def wait_for_slices(self, run: int) -> int:
+        return self.open_slices(run)
+
     def lock_run(self, run: int) -> None:
         """Nothing to do: units are one at a time."""
 

@@ -49,8 +49,8 @@ def resume(store: Store, run: int) -> None:
 def cancel(store: Store, run: int, now: datetime, *, find: Callable[[str], Business] = business_named) -> State:
     """Give every unsettled item the outcome cancelled, then close the run (R-3); returns the state it is in then.
 
-    `closing` means that another worker still holds a slice of it, or that an item is stuck: whoever ends that slice
-    closes the run, and cancelling it once more goes on where this one stopped.
+    Workers that hold slices of it are waited for. `closing` means that one of them takes very long, or that an item is
+    stuck: cancelling once more goes on where this one stopped.
     """
     for _ in range(DAY_TRIES_MAX):
         try:
@@ -60,9 +60,20 @@ def cancel(store: Store, run: int, now: datetime, *, find: Callable[[str], Busin
             continue
     else:
         raise SystemFailed("day-lock-busy", f"postings held the day lock in {DAY_TRIES_MAX} tries; nothing was changed")
-    while step(store, [run], now) is not None:
-        pass
-    return close_if_settled(store, run, now, find=find) or "closing"
+    waited = False
+    while True:
+        while step(store, [run], now) is not None:
+            pass
+        finished = close_if_settled(store, run, now, find=find)
+        if finished is not None:
+            return finished
+        if waited:
+            return "closing"
+        try:
+            with store.unit() as unit:
+                waited = runs_in(unit).wait_for_slices(run) == 0
+        except Conflict:
+            return "closing"
 
 
 def _mark_cancelled(store: Store, run: int) -> None:

@@ -16,6 +16,9 @@ from kanjo.ledger import Item, Phase, PostgresUnit, Reason, business_date
 
 SQL = Queries("kanjo.centercut")
 
+SLICE_WAIT_MS = 10_000
+"""A worker's commit takes a fraction of a second; one that takes so long is not waited for."""
+
 _COPY = "COPY ledger.item (cell, date, run, kind, item, account, amount, customer) FROM STDIN (FORMAT BINARY)"
 _COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _COPY_END = b"\xff\xff"
@@ -147,6 +150,10 @@ class PostgresRuns:
 
     def open_slices(self, run: int) -> int:
         return int(self._value("open_slices", run=run))
+
+    def wait_for_slices(self, run: int) -> int:
+        self._connection.execute(f"SET LOCAL lock_timeout = {SLICE_WAIT_MS}")
+        return len(self._rows("wait_for_slices", run=run))
 
     def lock_run(self, run: int) -> None:
         self._rows("lock_run", run=run)

@@ -112,6 +112,10 @@ WHERE run.run = slice.run AND run.finished IS NULL AND slice.cell = %(cell)s AND
 -- name: open_slices
 SELECT count(*) FROM centercut.slice WHERE cell = %(cell)s AND run = %(run)s AND NOT done
 
+-- name: wait_for_slices
+-- Waits for those who hold one of them; what they have done meanwhile is seen.
+SELECT slice FROM centercut.slice WHERE cell = %(cell)s AND run = %(run)s AND NOT done ORDER BY slice FOR UPDATE
+
 -- name: lock_run
 SELECT FROM centercut.run WHERE run = %(run)s FOR UPDATE
 

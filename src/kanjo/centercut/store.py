@@ -76,6 +76,9 @@ class Runs(Protocol):
     def open_slices(self, run: int) -> int:
         """How many slices of the run are not done."""
 
+    def wait_for_slices(self, run: int) -> int:
+        """Wait until nobody holds a slice of the run; how many are not done then. Conflict when one is held long."""
+
     def lock_run(self, run: int) -> None:
         """Keep everybody else from closing or changing the run."""
 
