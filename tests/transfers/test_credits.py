@@ -297,3 +297,46 @@ def test_law_1_the_books_balance_after_the_sample(sample: Office) -> None:
 
     codes = sum(sample.code(code) for code in Code)
     assert row[0] + codes == 0
+
+
+def _forwarded(office: Office) -> int:
+    run = bank_with_a_run(office, settle=False)
+    transfers.write_outgoing(office.store, run, office.folder / "out.txt")
+    office.settle(run)
+    return run
+
+
+FORWARDED, FORWARDED_YEN = 5, 1_600
+"""The one record for another bank of `bank_with_a_run`."""
+
+
+def test_r_8_what_another_bank_sends_back_goes_to_the_originator_once(office: Office) -> None:
+    """Told twice, it is posted once; interbank owes that much less."""
+    run = _forwarded(office)
+    before, owed = office.balance(EMPLOYER), office.code(Code.INTERBANK)
+
+    first = transfers.give_back(office.store, run, FORWARDED)
+    again = transfers.give_back(office.store, run, FORWARDED)
+
+    assert (first.replayed, again.replayed) == (False, True)
+    assert office.balance(EMPLOYER) == before + FORWARDED_YEN
+    assert office.code(Code.INTERBANK) == owed - FORWARDED_YEN
+    assert office.suspense(run) == 0
+
+
+def test_r_8_what_comes_back_to_a_frozen_originator_lies_in_suspense(office: Office) -> None:
+    """As at closing (R-7)."""
+    run = _forwarded(office)
+    change(office, EMPLOYER, Status.FROZEN)
+
+    assert transfers.give_back(office.store, run, FORWARDED).accepted
+    assert office.code(Code.SUSPENSE) == FORWARDED_YEN
+
+
+def test_r_8_only_what_was_forwarded_comes_back(office: Office) -> None:
+    """Not an item of this bank, and nothing before the file was delivered and the run closed."""
+    run = bank_with_a_run(office, settle=False)
+    for asked in (1, FORWARDED, 1_000):
+        with pytest.raises(Refused) as caught:
+            transfers.give_back(office.store, run, asked)
+        assert caught.value.code == "not-forwarded"

@@ -8,7 +8,7 @@ from kanjo.centercut.business import GROUP, Business, Payment, business_named, b
 from kanjo.centercut.close import close_if_settled
 from kanjo.centercut.crew import Crew, crew_of
 from kanjo.centercut.flow import Flow, Pace, first_pace, next_pace
-from kanjo.centercut.load import Loaded, Loading, RunLoading, load
+from kanjo.centercut.load import CLIENT, Loaded, Loading, RunLoading, load, run_key
 from kanjo.centercut.operate import cancel, fail, pause, resume, retry, start, withdraw
 from kanjo.centercut.process import REAL_CLOCK, Orders, run_worker, start_worker, stop_with_parent
 from kanjo.centercut.run import Items, RunRow, State, Totals
@@ -17,6 +17,7 @@ from kanjo.centercut.store import Runs, runs_in
 from kanjo.centercut.work import Clock, Step, step, work
 
 __all__ = [
+    "CLIENT",
     "GROUP",
     "REAL_CLOCK",
     "Business",
@@ -48,6 +49,7 @@ __all__ = [
     "pause",
     "resume",
     "retry",
+    "run_key",
     "run_worker",
     "runs_in",
     "start",

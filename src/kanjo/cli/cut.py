@@ -194,6 +194,16 @@ def outgoing(run: RunArgument, out: OutOption) -> Reply:
     return Reply(content, [Facts(content | {"run": str(run), "number": str(written.number)})])
 
 
+@app.command("give-back", epilog=example("kanjo cut give-back 1 17"))
+def give_back(run: RunArgument, item: ItemArgument) -> Reply:
+    """Credit the originator with a forwarded record that the other bank sent back (資金返却, R-8)."""
+    from kanjo import transfers
+    from kanjo.cli.posting import reply_of
+
+    with opened_store() as store:
+        return reply_of(transfers.give_back(store, run, item))
+
+
 def _standing(store: PostgresStore, run: int | None, *, exit_status: int = 0, **more: Any) -> Reply:
     from kanjo import centercut
     from kanjo.cli.runs import reply_of

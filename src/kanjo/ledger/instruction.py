@@ -34,6 +34,7 @@ class Kind(Word):
     ITEM_DEBIT = 12
     RUN_FUNDING = 13
     RUN_CLOSING = 14
+    GIVEN_BACK = 15
 
 
 REVERSIBLE = frozenset({Kind.DEPOSIT, Kind.WITHDRAWAL, Kind.TRANSFER, Kind.HOLD_CAPTURE})

@@ -9,6 +9,7 @@ from kanjo.transfers.debit import DirectDebit
 from kanjo.transfers.kinds import business_of_file
 from kanjo.transfers.outgoing import Outgoing, write_outgoing
 from kanjo.transfers.result import save_result, write_result
+from kanjo.transfers.returned import give_back
 from kanjo.transfers.settings import bank_code
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Payroll",
     "bank_code",
     "business_of_file",
+    "give_back",
     "save_result",
     "write_outgoing",
     "write_result",

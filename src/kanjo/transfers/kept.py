@@ -78,6 +78,11 @@ class Kept:
             copy.write(rows.tobytes())
             copy.write(_COPY_END)
 
+    def record(self, run: int, item: int) -> bytes | None:
+        """One kept record; None when it was not kept."""
+        row = self._row("records", run=run, first=item, last=item)
+        return bytes(row[1]) if row is not None and row[0] else None
+
     def records(self, run: int) -> Iterator[Rows]:
         """The run's kept records in the order of the file, in chunks."""
         for first, last in self._ranges(run):
