@@ -35,21 +35,26 @@ def start_and_wait(database: db.Database, runs: Sequence[int], *, workers: int, 
         began_s = time.monotonic()
         centercut.start(store, runs)
         with centercut.crew_of(database, orders, workers, say) as crew, LiveRuns() as live:
-            statuses = _watch(lambda: _look(store, runs), crew, live)
+            statuses = _watch(lambda: _look(store, runs), lambda: _close(store, runs), crew, live)
         seconds = round(time.monotonic() - began_s, 3)
     return reply_of(statuses, seconds=seconds)
 
 
 def _watch(
-    look: Callable[[], list[centercut.RunStatus]], crew: centercut.Crew, live: LiveRuns
+    look: Callable[[], list[centercut.RunStatus]],
+    close: Callable[[], None],
+    crew: centercut.Crew,
+    live: LiveRuns,
 ) -> list[centercut.RunStatus]:
     while True:
         working = crew.alive() > 0  # asked before the look, so that the last worker's work is seen
+        if not working:
+            close()
         statuses = look()
         live.show(statuses)
         if all(status.state == "completed" for status in statuses):
             return statuses
-        if (ended := _ended(statuses)) is not None:
+        if (ended := _ended(statuses, working)) is not None:
             raise ended
         if not working:
             raise _left_behind(statuses, crew)
@@ -63,11 +68,14 @@ def _wait(crew: centercut.Crew) -> None:
         time.sleep(STEP_S)
 
 
-def _ended(statuses: Sequence[centercut.RunStatus]) -> KanjoError | None:
-    """Somebody paused or cancelled a run meanwhile (design 9)."""
+def _ended(statuses: Sequence[centercut.RunStatus], working: bool) -> KanjoError | None:
+    """Somebody paused or cancelled a run meanwhile (design 9).
+
+    A cancelled run is left only when it is closed: a slice that our workers hold may be the last of it (R-3).
+    """
     for status in statuses:
         run = status.row.run
-        if status.row.cancelled or status.state == "cancelled":
+        if status.row.cancelled and (status.state == "cancelled" or not (working or status.stuck)):
             return Refused("run-cancelled", f"run {run} was cancelled", run=run, **_runs(statuses))
         if status.state == "paused":
             return Refused(
@@ -103,6 +111,14 @@ def _left_behind(statuses: Sequence[centercut.RunStatus], crew: centercut.Crew) 
 
 def _runs(statuses: Sequence[centercut.RunStatus]) -> dict[str, object]:
     return {"runs": [standing(status) for status in statuses]}
+
+
+def _close(store: ledger.PostgresStore, runs: Sequence[int]) -> None:
+    """Close what a worker had settled when it died (R-2)."""
+    now, businesses = datetime.now(UTC), centercut.businesses()
+    for status in _look(store, runs):
+        if status.row.finished is None:
+            centercut.close_if_settled(store, status.row.run, businesses, now)
 
 
 def _look(store: ledger.PostgresStore, runs: Sequence[int]) -> list[centercut.RunStatus]:
