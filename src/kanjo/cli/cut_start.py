@@ -115,10 +115,9 @@ def _runs(statuses: Sequence[centercut.RunStatus]) -> dict[str, object]:
 
 def _close(store: ledger.PostgresStore, runs: Sequence[int]) -> None:
     """Close what a worker had settled when it died (R-2)."""
-    now, businesses = datetime.now(UTC), centercut.businesses()
     for status in _look(store, runs):
         if status.row.finished is None:
-            centercut.close_if_settled(store, status.row.run, businesses, now)
+            centercut.close_if_settled(store, status.row.run, datetime.now(UTC))
 
 
 def _look(store: ledger.PostgresStore, runs: Sequence[int]) -> list[centercut.RunStatus]:
