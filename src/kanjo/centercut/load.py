@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from kanjo.centercut.business import Business
-from kanjo.centercut.run import Items, NewRun, RunRow
+from kanjo.centercut.run import Counted, Items, NewRun, RunRow
 from kanjo.centercut.store import Runs, runs_in
 from kanjo.errors import Refused
 from kanjo.ledger import (
@@ -99,6 +99,19 @@ class RunLoading:
         self.digest = digest
         self.fund_from = fund_from
         self.detail |= detail or {}
+
+    def counted(self) -> Counted:
+        """What the run's row tells of its items."""
+        total_yen = self.amount_yen + self.other_bank_amount_yen
+        return Counted(
+            digest=self.digest,
+            items=self.items,
+            amount_yen=self.amount_yen,
+            other_bank_items=self.other_bank_items,
+            other_bank_amount_yen=self.other_bank_amount_yen,
+            funded_yen=0 if self.fund_from is None else total_yen,
+            detail=self.detail,
+        )
 
 
 class Loading:
@@ -209,16 +222,7 @@ def _finish(unit: Unit, runs: Runs, loading: Loading, slice_items: int) -> Loade
         runs.lock_digest(digest)
     for run in loading.runs:
         _identify(runs, run, loading)
-        runs.end_loading(
-            run.run,
-            digest=run.digest,
-            items=run.items,
-            amount_yen=run.amount_yen,
-            other_bank_items=run.other_bank_items,
-            other_bank_amount_yen=run.other_bank_amount_yen,
-            funded_yen=0 if run.fund_from is None else run.amount_yen + run.other_bank_amount_yen,
-            detail=run.detail,
-        )
+        runs.end_loading(run.run, run.counted())
         runs.make_slices(run.run, run.new, slice_items)
     day = unit.day()  # from here to the commit the date stands still (O-3)
     for run in loading.runs:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from kanjo.centercut.run import Finish, Items, NewRun, RunRow, Slice, Totals
+from kanjo.centercut.run import Counted, Finish, Items, NewRun, RunRow, Slice, Totals
 from kanjo.ledger import Item, ItemKind, MemoryUnit, Phase, Reason, Run
 
 
@@ -73,28 +73,8 @@ class MemoryRuns:
                 customer = customer.decode("cp932").rstrip(" \0")
             self._tables.items[(account, run, number)] = Item(account, run, number, items.kind, amount_yen, customer)
 
-    def end_loading(
-        self,
-        run: int,
-        *,
-        digest: str,
-        items: int,
-        amount_yen: int,
-        other_bank_items: int,
-        other_bank_amount_yen: int,
-        funded_yen: int,
-        detail: dict[str, Any],
-    ) -> None:
-        self._change(
-            run,
-            digest=digest,
-            items=items,
-            amount_yen=amount_yen,
-            other_bank_items=other_bank_items,
-            other_bank_amount_yen=other_bank_amount_yen,
-            funded_yen=funded_yen,
-            detail=detail,
-        )
+    def end_loading(self, run: int, counted: Counted) -> None:
+        self._change(run, **msgspec.structs.asdict(counted))
 
     def lock_digest(self, digest: str) -> None:
         """Nothing to do: units are one at a time."""

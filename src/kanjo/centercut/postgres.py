@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
+import msgspec
 import numpy as np
 from psycopg.types.json import Jsonb
 
-from kanjo.centercut.run import Finish, Items, NewRun, RunRow, Slice, Totals
+from kanjo.centercut.run import Counted, Finish, Items, NewRun, RunRow, Slice, Totals
 from kanjo.db.columns import POSTGRES_EPOCH
 from kanjo.db.queries import Queries
 from kanjo.ledger import Item, Phase, PostgresUnit, Reason, business_date
@@ -78,29 +79,9 @@ class PostgresRuns:
         with self._connection.cursor().copy(_COPY) as copy:
             copy.write(_COPY_HEADER + copy_rows(self._cell, run, new.due.toordinal(), items) + _COPY_END)
 
-    def end_loading(
-        self,
-        run: int,
-        *,
-        digest: str,
-        items: int,
-        amount_yen: int,
-        other_bank_items: int,
-        other_bank_amount_yen: int,
-        funded_yen: int,
-        detail: dict[str, Any],
-    ) -> None:
-        self._rows(
-            "end_loading",
-            run=run,
-            digest=digest,
-            items=items,
-            amount=amount_yen,
-            other_bank_items=other_bank_items,
-            other_bank_amount=other_bank_amount_yen,
-            funded=funded_yen,
-            detail=Jsonb(detail),
-        )
+    def end_loading(self, run: int, counted: Counted) -> None:
+        columns = msgspec.structs.asdict(counted) | {"detail": Jsonb(counted.detail)}
+        self._rows("end_loading", run=run, **columns)
 
     def lock_digest(self, digest: str) -> None:
         self._rows("lock_digest", digest=digest)

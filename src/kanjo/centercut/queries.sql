@@ -33,8 +33,8 @@ VALUES (%(run)s, %(business)s, '', %(reference)s, %(detail)s)
 
 -- name: end_loading
 UPDATE centercut.run
-SET digest = %(digest)s, items = %(items)s, amount = %(amount)s, other_bank_items = %(other_bank_items)s,
-  other_bank_amount = %(other_bank_amount)s, funded = %(funded)s, detail = %(detail)s
+SET digest = %(digest)s, items = %(items)s, amount = %(amount_yen)s, other_bank_items = %(other_bank_items)s,
+  other_bank_amount = %(other_bank_amount_yen)s, funded = %(funded_yen)s, detail = %(detail)s
 WHERE run = %(run)s
 
 -- name: make_slices

@@ -29,6 +29,18 @@ class NewRun(msgspec.Struct, frozen=True, kw_only=True):
     detail: dict[str, Any] = {}
 
 
+class Counted(msgspec.Struct, frozen=True, kw_only=True):
+    """What was counted while a run was loaded. `digest` identifies its content (R-4); amounts in yen."""
+
+    digest: str
+    items: int
+    amount_yen: int
+    other_bank_items: int
+    other_bank_amount_yen: int
+    funded_yen: int
+    detail: dict[str, Any]
+
+
 class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     """A run as stored: the ledger's facts of order and the centre cut's own. Amounts in yen."""
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from kanjo.centercut.memory import MemoryRuns
 from kanjo.centercut.postgres import PostgresRuns
-from kanjo.centercut.run import Finish, Items, NewRun, RunRow, Slice, Totals
+from kanjo.centercut.run import Counted, Finish, Items, NewRun, RunRow, Slice, Totals
 from kanjo.ledger import Item, MemoryUnit, PostgresUnit, Reason, Unit
 
 
@@ -26,18 +26,7 @@ class Runs(Protocol):
     def add_items(self, run: int, new: NewRun, items: Items) -> None:
         """Store items of the run."""
 
-    def end_loading(
-        self,
-        run: int,
-        *,
-        digest: str,
-        items: int,
-        amount_yen: int,
-        other_bank_items: int,
-        other_bank_amount_yen: int,
-        funded_yen: int,
-        detail: dict[str, Any],
-    ) -> None:
+    def end_loading(self, run: int, counted: Counted) -> None:
         """Store what was counted while loading."""
 
     def lock_digest(self, digest: str) -> None:

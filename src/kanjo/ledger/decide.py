@@ -118,20 +118,14 @@ def settle(book: Book, changes: Changes) -> set[int]:
 
 def _item_reason(account: Account | None, signed_yen: int, mandate: MandateState) -> int:
     """C-1's order of reasons: unknown or closed, frozen, stopped, no mandate, short."""
-    if account is None:
-        return Reason.ACCOUNT_UNKNOWN
-    if account.status != Status.OPEN:
-        if account.status == Status.CLOSED:
-            return Reason.ACCOUNT_CLOSED
-        if account.status == Status.FROZEN:
-            return Reason.ACCOUNT_FROZEN
-        if signed_yen < 0:
-            return Reason.DEBIT_STOPPED
-    if signed_yen < 0:
-        if mandate > MandateState.ACTIVE:
-            return _MANDATE_REASON[mandate]
-        if account.balance_yen + signed_yen - account.held_yen - account.floor_yen < 0:
-            return Reason.INSUFFICIENT_FUNDS
+    standing = _standing(account, signed_yen)
+    if standing or signed_yen > 0:
+        return standing
+    assert account is not None
+    if mandate > MandateState.ACTIVE:
+        return _MANDATE_REASON[mandate]
+    if account.balance_yen + signed_yen - account.held_yen - account.floor_yen < 0:
+        return Reason.INSUFFICIENT_FUNDS
     return Reason.ACCEPTED
 
 
@@ -298,7 +292,7 @@ def _move(book: Book, changes: Changes, movements: tuple[Movement, ...], *, fund
     accounts = book.accounts
     reason = Reason.ACCEPTED
     for number, signed_yen, _ in legs(movements):
-        found = Reason(_standing(accounts.get(number), signed_yen, funds_are_held))
+        found = Reason(_standing(accounts.get(number), signed_yen, is_capture=funds_are_held))
         if found and (not reason or found < reason):
             reason = found
     if reason:
@@ -317,7 +311,7 @@ def _move(book: Book, changes: Changes, movements: tuple[Movement, ...], *, fund
     return Reason.ACCEPTED
 
 
-def _standing(account: Account | None, signed_yen: int, is_capture: bool) -> int:
+def _standing(account: Account | None, signed_yen: int, *, is_capture: bool = False) -> int:
     """What the account's state alone forbids; a capture passes a debit stop (C-4)."""
     if account is None:
         return Reason.ACCOUNT_UNKNOWN
@@ -347,7 +341,7 @@ def _reverse(book: Book, changes: Changes, asked: Reverse, movements: tuple[Move
 
 def _place_hold(book: Book, changes: Changes, asked: PlaceHold) -> Reason:
     account = book.accounts.get(asked.account)
-    reason = Reason(_standing(account, -1, is_capture=False))
+    reason = Reason(_standing(account, -1))
     if reason:
         return reason
     assert account is not None

@@ -97,6 +97,7 @@ def _try(unit: Unit, step: _Step, account: int, target: tuple[int, int], reason:
     book.verdicts = {target: reason}
     step.ahead = len(ahead)
     changes, _ = decide(book, ())
+    changes.by_before = False
     unit.save(changes)
     step.got_on = bool(changes.results.run)
     if target in zip(changes.results.run, changes.results.item, strict=True):
