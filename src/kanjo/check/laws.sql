@@ -259,8 +259,8 @@ SELECT client, key, kind, reason,
   OR cardinality(accounts) > 1 AND EXISTS (
     SELECT FROM unnest(accounts) AS touched (account) GROUP BY account HAVING count(*) > 1
   )
-  OR debits[1] >= %(account_min)s AND debits[1] <> ALL (accounts) IS TRUE
-  OR credits[1] >= %(account_min)s AND credits[1] <> ALL (accounts) IS TRUE
+  OR (debits[1] >= %(account_min)s AND debits[1] <> ALL (accounts)) IS TRUE
+  OR (credits[1] >= %(account_min)s AND credits[1] <> ALL (accounts)) IS TRUE
   OR cardinality(amounts) > 1 AND EXISTS (
     SELECT FROM unnest(debits || credits) AS place (place)
     WHERE place >= %(account_min)s AND place <> ALL (accounts)
