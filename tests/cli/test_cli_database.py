@@ -12,7 +12,7 @@ from command import ZENGIN, Kanjo, kanjo_in
 from kanjo.db import Database
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def embedded() -> Iterator[Kanjo]:
     """The command with a home of its own, short enough for a socket's path."""
     with tempfile.TemporaryDirectory(prefix="kanjo-cli-") as folder:
@@ -41,6 +41,8 @@ def test_the_embedded_database_from_up_to_down(embedded: Kanjo) -> None:
 
 def test_cut_start_with_the_embedded_database(embedded: Kanjo) -> None:
     """The workers use the server that the command started, and both are gone behind it."""
+    embedded("account", "import", ZENGIN / "accounts.csv")
+    embedded("day", "open", "2026-08-24")
     embedded("cut", "load", ZENGIN / "payroll.txt")
     embedded("day", "open", "2026-08-25")
 

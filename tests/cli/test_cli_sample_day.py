@@ -13,6 +13,8 @@ from command import ZENGIN, Kanjo, kanjo_on
 from kanjo import db
 from kanjo.formats.zengin import Reader, Records
 
+pytestmark = pytest.mark.xdist_group("cli-sample-day")  # the day is lived once
+
 LOADED = {
     *("run", "business", "date", "phase", "priority", "items", "amount_yen"),
     *("other_bank_items", "other_bank_amount_yen"),
