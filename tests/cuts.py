@@ -238,7 +238,7 @@ class CutPostgresBank(PostgresBank):
     def internal_entries(self) -> list[tuple[int, int, int, int | None]]:
         """Movements between two codes: debit, credit, amount, run."""
         rows = self.owner.execute("SELECT debit, credit, amount, run FROM ledger.internal_entry").fetchall()
-        return rows  # type: ignore[return-value]
+        return rows
 
     def rows(self) -> dict[str, int]:
         """How many rows each table has."""
@@ -247,7 +247,7 @@ class CutPostgresBank(PostgresBank):
         ).fetchall()
         counts = {}
         for (table,) in tables:
-            [(count,)] = self.owner.execute(f"SELECT count(*) FROM {table}").fetchall()  # type: ignore[arg-type]
+            [(count,)] = self.owner.execute(f"SELECT count(*) FROM {table}").fetchall()
             counts[table] = count
         return counts
 

@@ -256,7 +256,7 @@ def _slices(cut: Cut, run: int) -> list[tuple[int, int, int]]:
         found = cut.bank.owner.execute(
             "SELECT first_account, last_account, items FROM centercut.slice WHERE run = %s ORDER BY slice", (run,)
         )
-        return [tuple(row) for row in found.fetchall()]  # type: ignore[misc]
+        return [tuple(row) for row in found.fetchall()]
     slices = cut.bank.tables.more["slice"]
     return [(row.first_account, row.last_account, row.items) for (of, _), row in sorted(slices.items()) if of == run]
 

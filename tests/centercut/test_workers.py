@@ -87,7 +87,7 @@ def test_workers_killed_at_any_moment_lose_and_double_nothing(cut: Cut) -> None:
     try:
         for _ in range(ROUNDS):
             place = chance.randrange(3)
-            wait_until(lambda place=place: _is_settling(cut) or _finished(cut, runs), "workers settle")
+            wait_until(lambda: _is_settling(cut) or _finished(cut, runs), "workers settle")
             if chance.random() < 0.5:  # not a wait for anything: the moment of death is random
                 time.sleep(chance.random() * 0.1)
             killed_at_work += crew[place].poll() is None

@@ -95,7 +95,7 @@ def _door(database: Database, pipe: Connection, after_commit: bool) -> None:
             pipe.recv()
         save(unit, changes)
 
-    PostgresUnit.save = held_up  # type: ignore[method-assign]
+    PostgresUnit.save = held_up  # type: ignore[method-assign, assignment]
     with database.connect(autocommit=True) as connection:
         ledger.post(PostgresStore(connection), [withdrawal(CLIENT, key("01:00"), ANN, 100_000)], items_max=1)
         pipe.send("the withdrawal is committed")
