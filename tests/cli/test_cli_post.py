@@ -164,3 +164,14 @@ def test_mandates_are_imported(bank: Kanjo, tmp_path: Path) -> None:
 
     assert (loaded["originators"], loaded["mandates"], loaded["from_date"]) == (1, 2, "2026-08-25")
     assert "2026-08-25" in bank("mandate", "import", file).out
+
+
+def test_a_link_or_a_device_is_written_not_replaced(bank: Kanjo, tmp_path: Path) -> None:
+    """`--out /dev/stdout` must not take the device's place, nor a link's: what it leads to is written."""
+    real, link = tmp_path / "real.csv", tmp_path / "link.csv"
+    link.symlink_to(real)
+    assert bank("account", "export", link).status == 0
+    assert link.is_symlink()
+    assert real.read_text(encoding="utf-8").startswith("account,product,")
+    assert bank("account", "export", "/dev/null").status == 0
+    assert Path("/dev/null").is_char_device()

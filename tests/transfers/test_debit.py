@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -201,6 +202,21 @@ def test_a_result_replaces_a_file_whole(office: Office) -> None:
     assert transfers.save_result(office.store, run, path) == 7
     assert path.read_bytes() == office.result(run)[0]
     assert sorted(found.name for found in office.folder.iterdir()) == ["file.txt", "result.txt"]
+
+
+def test_a_link_and_a_device_keep_their_places(office: Office) -> None:
+    """`--out /dev/stdout` must not replace what stands there: a link leads on, a device is written as it goes."""
+    run = load_debits(office, *ONE_OF_EACH)
+    office.open(TUESDAY)
+    office.settle(run)
+    link, real = office.folder / "link.txt", office.folder / "real.txt"
+    link.symlink_to(real)
+
+    transfers.save_result(office.store, run, link)
+    transfers.save_result(office.store, run, Path("/dev/null"))
+
+    assert link.is_symlink() and real.read_bytes() == office.result(run)[0]
+    assert Path("/dev/null").is_char_device()
 
 
 def test_a_place_that_cannot_be_written_is_said_so(office: Office) -> None:

@@ -10,6 +10,7 @@ from uuid import UUID
 import typer
 
 _YEN = re.compile(r"[0-9]{1,3}(,[0-9]{3})*|[0-9]+", re.ASCII)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _FLOOR = re.compile(rf"-?({_YEN.pattern})", re.ASCII)
 
 
@@ -46,7 +47,7 @@ def floor_yen(text: str) -> int:
 def iso_date(text: str) -> date:
     """A date as 2026-08-25."""
     try:
-        if len(text) == 10:
+        if _DATE.fullmatch(text):
             return date.fromisoformat(text)
     except ValueError:
         pass
@@ -56,8 +57,15 @@ def iso_date(text: str) -> date:
 AccountArgument = Annotated[int, typer.Argument(parser=account, metavar="ACCOUNT", help="Such as 001-1-1234567.")]
 YenArgument = Annotated[int, typer.Argument(parser=amount_yen, metavar="YEN", help="Whole yen.")]
 DateArgument = Annotated[date, typer.Argument(parser=iso_date, metavar="DATE", help="Such as 2026-08-25.")]
-RunArgument = Annotated[int, typer.Argument(min=1, metavar="RUN", help="The number of a run.")]
-ItemArgument = Annotated[int, typer.Argument(min=1, metavar="ITEM", help="The number of an item of the run.")]
+RUN_MAX = 2_147_483_647
+"""A run's number is an integer of four bytes."""
+ITEM_MAX = 2_147_483_647
+"""And so is an item's."""
+
+RunArgument = Annotated[int, typer.Argument(min=1, max=RUN_MAX, metavar="RUN", help="The number of a run.")]
+ItemArgument = Annotated[
+    int, typer.Argument(min=1, max=ITEM_MAX, metavar="ITEM", help="The number of an item of the run.")
+]
 KeyOption = Annotated[
     UUID | None,
     typer.Option(

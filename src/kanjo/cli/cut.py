@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kanjo.cli.arguments import DateOption, ItemArgument, PhaseWord, RateOption, RunArgument, TargetOption, example
+from kanjo.cli.arguments import (
+    RUN_MAX,
+    DateOption,
+    ItemArgument,
+    PhaseWord,
+    RateOption,
+    RunArgument,
+    TargetOption,
+    example,
+)
 from kanjo.cli.files import readable
 from kanjo.cli.opened import opened_database, opened_store
 from kanjo.cli.progress import Progress
@@ -70,7 +79,7 @@ def load(
 
 @app.command(epilog=example("kanjo cut start 1 2 --workers 4", "kanjo cut start 1 --max-rate 5000 --target-p99-ms 20"))
 def start(
-    runs: Annotated[list[int], typer.Argument(min=1, metavar="RUN...", help="The numbers of runs.")],
+    runs: Annotated[list[int], typer.Argument(min=1, max=RUN_MAX, metavar="RUN...", help="The numbers of runs.")],
     workers: Annotated[int, typer.Option(min=1, max=256, metavar="N", help="Worker processes started here.")] = 2,
     max_rate: RateOption = None,
     target_p99_ms: TargetOption = None,
@@ -98,7 +107,7 @@ def start(
 @app.command(epilog=example("kanjo cut status", "kanjo cut status 1 --json"))
 def status(
     run: Annotated[
-        int | None, typer.Argument(min=1, metavar="[RUN]", show_default=False, help="All when not given.")
+        int | None, typer.Argument(min=1, max=RUN_MAX, metavar="[RUN]", show_default=False, help="All when not given.")
     ] = None,
 ) -> Reply:
     """Show how runs stand: progress, rate, time left, the share that Before settled, what is stuck."""

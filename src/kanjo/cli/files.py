@@ -36,20 +36,21 @@ def lines_in(file: Path) -> int:
 def written(file: Path) -> Iterator[IO[str]]:
     """A text file that takes its name only when it is complete, so that an interrupted command leaves the old one.
 
-    Errors: SystemFailed `cannot-write`.
+    A link keeps its place: what it leads to is written. Errors: SystemFailed `cannot-write`.
     """
     unfinished: Path | None = None
     try:
-        if file.exists() and not file.is_file():  # a pipe or a device has no other place to be written
-            with file.open("w", encoding="utf-8", newline="") as text:
+        place = file.resolve()
+        if place.exists() and not place.is_file():  # a pipe or a device has no other place to be written
+            with place.open("w", encoding="utf-8", newline="") as text:
                 yield text
             return
-        descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name[:100]}.")
+        descriptor, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name[:100]}.")
         unfinished = Path(name)
         with open(descriptor, "w", encoding="utf-8", newline="") as text:  # noqa: PTH123 - a descriptor, not a path
             yield text
         unfinished.chmod(0o666 & ~_umask())
-        unfinished.replace(file)
+        unfinished.replace(place)
         unfinished = None
     except OSError as error:
         raise SystemFailed("cannot-write", f"cannot write {file}: {error.strerror}", file=str(file)) from error

@@ -16,17 +16,23 @@ from kanjo.errors import SystemFailed
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """A stream whose content stands at `path`, synced, when the block ends; nothing changes there when it raises.
 
-    Errors: SystemFailed `cannot-write`.
+    A link keeps its place and what it leads to is written; a pipe or a device, which must not be replaced, is written
+    as it goes. Errors: SystemFailed `cannot-write`.
     """
     temporary: Path | None = None
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as stream:
+        place = path.resolve()
+        if place.exists() and not (place.is_file() or place.is_dir()):
+            with place.open("wb") as device:
+                yield device
+            return
+        with tempfile.NamedTemporaryFile(dir=place.parent, prefix=f".{place.name[:100]}.", delete=False) as stream:
             temporary = Path(stream.name)
             yield stream  # type: ignore[misc]
             stream.flush()
             os.fsync(stream.fileno())
         temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
+        temporary.replace(place)
         temporary = None
     except OSError as error:
         raise SystemFailed("cannot-write", f"cannot write {path}: {error.strerror}") from error
