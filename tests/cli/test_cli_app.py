@@ -8,6 +8,7 @@ import subprocess
 import sys
 import typing
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -249,3 +250,15 @@ def test_help_does_not_wait_for_heavy_rooms() -> None:
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
     assert found.stdout.strip() == "[]"
+
+
+def test_a_demo_here_needs_a_named_database(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """The embedded ledger is the user's own: `--here` alone would fill it with a town for good."""
+    monkeypatch.delenv("KANJO_DATABASE_URL", raising=False)
+    monkeypatch.setenv("KANJO_HOME", str(tmp_path / "home"))
+
+    assert main(["demo", "--here", "--report", str(tmp_path / "report.html"), "--json"]) == 2
+    assert json.loads(capfdbinary.readouterr().out)["error"]["code"] == "wrong-usage"
+    assert not (tmp_path / "home").exists()

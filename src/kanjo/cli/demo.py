@@ -65,6 +65,8 @@ def _own_database(here: bool) -> Iterator[Database]:
         raise WrongUsage(
             "needs-here", "KANJO_DATABASE_URL names a database: add --here to live the day in it, or unset it"
         )
+    if here and not named:
+        raise WrongUsage("wrong-usage", "--here is for a database that KANJO_DATABASE_URL names; it names none")
     with opened_database() as database:
         if not here:
             with db.scratch(database, "demo") as own:
