@@ -115,6 +115,8 @@ def test_json_in_both_places_prints_the_same(shared: Kanjo) -> None:
         ("post", "deposit", "001-1-1000016", "1.5"),
         ("post", "deposit", "001-1-1000016", "5", "--key", "five"),
         ("post", "reverse", "five"),
+        ("account", "open", "001-1-1000016", "--name", "two\nlines"),
+        ("account", "open", "001-1-1000016", "--name", "x" * 101),
         ("cut", "start"),
         ("cut", "start", "0"),
         ("cut", "status", "99999999999"),
@@ -218,6 +220,22 @@ def test_a_lost_answer_names_the_key_to_repeat(
 
     error = json.loads(capfdbinary.readouterr().out)["error"]
     assert (error["code"], error["key"]) == ("outcome-unknown", key) and f"--key {key}" in error["message"]
+
+
+def test_a_terminal_without_our_characters_is_no_error(shared: Kanjo) -> None:
+    """Help shows others in their place."""
+    assert "Example" in shared("day", "open", "--help", PYTHONIOENCODING="ascii").out
+    assert "?" in shared("day", "--help", PYTHONIOENCODING="ascii").out
+
+
+def test_a_report_that_cannot_be_written_is_said_before_the_day(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """Nobody waits a minute for figures that have no place to go."""
+    (tmp_path / "file").touch()
+
+    assert main(["demo", "--report", str(tmp_path / "file" / "report.html"), "--json"]) == 3
+    assert json.loads(capfdbinary.readouterr().out)["error"]["code"] == "cannot-write"
 
 
 def test_a_reader_that_goes_away_is_no_error(shared: Kanjo) -> None:

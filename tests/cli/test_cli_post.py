@@ -175,3 +175,10 @@ def test_a_link_or_a_device_is_written_not_replaced(bank: Kanjo, tmp_path: Path)
     assert real.read_text(encoding="utf-8").startswith("account,product,")
     assert bank("account", "export", "/dev/null").status == 0
     assert Path("/dev/null").is_char_device()
+
+
+def test_an_export_is_utf_8_whatever_the_terminal_speaks(bank: Kanjo, tmp_path: Path) -> None:
+    """The same bytes on standard output as in a file."""
+    bank("account", "export", tmp_path / "accounts.csv")
+    text = bank("account", "export", "-", PYTHONIOENCODING="ascii").out
+    assert text == (tmp_path / "accounts.csv").read_text(encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +17,7 @@ from kanjo.cli.arguments import (
     StatusWord,
     example,
     floor_yen,
+    holder_name,
 )
 from kanjo.cli.files import lines_in, readable, written
 from kanjo.cli.opened import opened_database, opened_store
@@ -71,6 +73,8 @@ def export(
         raise WrongUsage("wrong-usage", "--json prints its object on standard output; name a file to export to.")
     with opened_database() as database, database.connect(autocommit=True) as connection:
         if to_output:
+            if isinstance(sys.stdout, io.TextIOWrapper):
+                sys.stdout.reconfigure(encoding="utf-8", errors="strict")  # as in a file, whatever the terminal speaks
             count, pending = ledger.export_accounts(connection, sys.stdout.write)
         else:
             with written(file) as text:
@@ -147,7 +151,7 @@ def open_(
         ProductWord | None, typer.Option(help="The deposit type; the one in the account's number when not given.")
     ] = None,
     floor: FloorOption = None,
-    name: Annotated[str, typer.Option(metavar="KANA", help="The holder's name.")] = "",
+    name: Annotated[str, typer.Option(parser=holder_name, metavar="KANA", help="The holder's name.")] = "",
     key: KeyOption = None,
 ) -> Reply:
     """Open an account with a balance of zero."""

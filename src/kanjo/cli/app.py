@@ -55,6 +55,7 @@ def _everywhere(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status (design 9)."""
     as_json, rest = hoist_json(sys.argv[1:] if arguments is None else arguments)
+    _bear_any_terminal()
     out = sys.stdout
     with _stoppable() as stops:
         result = _run(rest, as_json, stops)
@@ -66,6 +67,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _forget_output()
     return result.exit_status
+
+
+def _bear_any_terminal() -> None:
+    """A terminal that lacks some of our characters shows others in their place; it is no reason to fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def hoist_json(arguments: Sequence[str]) -> tuple[bool, list[str]]:

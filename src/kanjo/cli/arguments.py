@@ -44,6 +44,15 @@ def floor_yen(text: str) -> int:
     )
 
 
+def holder_name(text: str) -> str:
+    """A name that an accounts file can hold too, so that what was exported is taken back."""
+    from kanjo.ledger import NAME_LENGTH_MAX
+
+    if len(text) <= NAME_LENGTH_MAX and text.isprintable():
+        return text
+    raise typer.BadParameter(f"a name is at most {NAME_LENGTH_MAX} printable characters")
+
+
 def iso_date(text: str) -> date:
     """A date as 2026-08-25."""
     try:

@@ -14,6 +14,7 @@ import typer
 
 from kanjo.cli.arguments import example
 from kanjo.cli.check import reply_of
+from kanjo.cli.files import writable
 from kanjo.cli.opened import opened_database
 from kanjo.cli.printing import say
 from kanjo.cli.reply import Facts, Reply
@@ -48,7 +49,7 @@ def demo(
     """
     from kanjo.demo import DayPlan, live_through, write_report
 
-    report.parent.mkdir(parents=True, exist_ok=True)
+    writable(report)
     plan = DayPlan(accounts=accounts, seconds=seconds, workers=workers, per_s=rate)
     with _own_database(here) as database, _screen() as screen:
         figures = live_through(database, plan, screen.show)

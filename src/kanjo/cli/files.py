@@ -32,6 +32,22 @@ def lines_in(file: Path) -> int:
     return count
 
 
+def writable(file: Path) -> None:
+    """See that a file can be made there, before the long work whose outcome it shall hold; its folder is made.
+
+    Errors: SystemFailed `cannot-write`.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if file.exists():
+            with file.open("ab"):
+                return
+        with tempfile.TemporaryFile(dir=file.parent):
+            return
+    except OSError as error:
+        raise SystemFailed("cannot-write", f"cannot write {file}: {error.strerror}", file=str(file)) from error
+
+
 @contextmanager
 def written(file: Path) -> Iterator[IO[str]]:
     """A text file that takes its name only when it is complete, so that an interrupted command leaves the old one.

@@ -39,7 +39,7 @@ from kanjo.ledger.instruction import (
 )
 from kanjo.ledger.mandates import MandatesLoaded, import_mandates, normal_customer
 from kanjo.ledger.memory import MemoryStore, MemoryUnit
-from kanjo.ledger.opening import export_accounts, import_accounts
+from kanjo.ledger.opening import NAME_LENGTH_MAX, export_accounts, import_accounts
 from kanjo.ledger.outcome import Answer, EntryLine, NotDecided, Outcome, Snapshot, Touch
 from kanjo.ledger.partitions import ensure_partitions
 from kanjo.ledger.post import ITEMS_MAX, enquire, post, post_in, post_once, settle, settle_in
@@ -53,6 +53,7 @@ from kanjo.ledger.verdict import Verdict, give_verdict
 __all__ = [
     "AMOUNT_MAX_YEN",
     "ITEMS_MAX",
+    "NAME_LENGTH_MAX",
     "NOT_POISON",
     "Account",
     "Answer",
