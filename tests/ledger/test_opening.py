@@ -32,7 +32,9 @@ def store(database: Database) -> Iterator[ledger.PostgresStore]:
 
 def exported(store: ledger.PostgresStore) -> tuple[str, tuple[int, int]]:
     parts: list[str] = []
-    counts = export_accounts(store.connection, parts.append)
+    told: list[int] = []
+    counts = export_accounts(store.connection, parts.append, progress=told.append)
+    assert told[-1:] == ([counts[0]] if counts[0] else [])  # how many are written so far
     return "".join(parts), counts
 
 

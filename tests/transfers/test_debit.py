@@ -7,7 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from office import OTHER_BANK, TUESDAY, Group, Office, number
+from office import NOW, OTHER_BANK, TUESDAY, Group, Office, number
 
 from kanjo import centercut, ledger, transfers
 from kanjo.errors import Refused, SystemFailed
@@ -244,6 +244,18 @@ def test_a_request_of_many_chunks_comes_back_in_order(office: Office) -> None:
     assert [index for index, code in enumerate(codes) if code == 2] == list(range(0, count, 3))
     [end] = [event for event in zengin.Reader(BytesIO(content)) if isinstance(event, zengin.GroupEnd)]
     assert (end.trailer.paid_count, end.trailer.paid_amount_yen, end.is_result) == (10_000, 10_000, True)
+
+
+def test_cancelling_and_writing_a_result_tell_how_far_they_are(office: Office) -> None:
+    """Long steps are shown: what each commit settled, what each chunk held; together all there is."""
+    run = load_debits(office, *[(PAYER, 1)] * 5)
+    cancelled: list[int] = []
+    written: list[int] = []
+
+    centercut.cancel(office.store, run, NOW, progress=cancelled.append)
+    transfers.save_result(office.store, run, office.folder / "result.txt", progress=written.append)
+
+    assert (sum(cancelled), sum(written)) == (5, 5)
 
 
 def test_the_look_ups_of_a_result_stay_on_their_keys(office: Office) -> None:

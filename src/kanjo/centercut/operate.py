@@ -46,11 +46,18 @@ def resume(store: Store, run: int) -> None:
     _set_paused(store, run, False)
 
 
-def cancel(store: Store, run: int, now: datetime, *, find: Callable[[str], Business] = business_named) -> State:
+def cancel(
+    store: Store,
+    run: int,
+    now: datetime,
+    *,
+    find: Callable[[str], Business] = business_named,
+    progress: Callable[[int], None] = lambda _: None,
+) -> State:
     """Give every unsettled item the outcome cancelled, then close the run (R-3); returns the state it is in then.
 
     Workers that hold slices of it are waited for. `closing` means that one of them takes very long, or that an item is
-    stuck: cancelling once more goes on where this one stopped.
+    stuck: cancelling once more goes on where this one stopped. `progress` hears how many items each commit settled.
     """
     for _ in range(DAY_TRIES_MAX):
         try:
@@ -62,8 +69,8 @@ def cancel(store: Store, run: int, now: datetime, *, find: Callable[[str], Busin
         raise SystemFailed("day-lock-busy", f"postings held the day lock in {DAY_TRIES_MAX} tries; nothing was changed")
     waited = False
     while True:
-        while step(store, [run], now) is not None:
-            pass
+        while (done := step(store, [run], now)) is not None:
+            progress(done.settled)
         finished = close_if_settled(store, run, now, find=find)
         if finished is not None:
             return finished

@@ -71,14 +71,18 @@ def export(
     to_output = str(file) == "-"
     if to_output and context.find_root().params["as_json"]:
         raise WrongUsage("wrong-usage", "--json prints its object on standard output; name a file to export to.")
-    with opened_database() as database, database.connect(autocommit=True) as connection:
+    with (
+        opened_database() as database,
+        database.connect(autocommit=True) as connection,
+        Progress("exporting accounts") as progress,
+    ):
         if to_output:
             if isinstance(sys.stdout, io.TextIOWrapper):
                 sys.stdout.reconfigure(encoding="utf-8", errors="strict")  # as in a file, whatever the terminal speaks
-            count, pending = ledger.export_accounts(connection, sys.stdout.write)
+            count, pending = ledger.export_accounts(connection, sys.stdout.write, progress=progress.reach)
         else:
             with written(file) as text:
-                count, pending = ledger.export_accounts(connection, text.write)
+                count, pending = ledger.export_accounts(connection, text.write, progress=progress.reach)
     say(f"{pending:,} items are pending on these accounts" if pending else "no items are pending")
     content = {"file": str(file), "accounts": count, "pending_items": pending}
     return Reply(content, [] if to_output else [f"{count:,} accounts exported to {file}."])

@@ -140,8 +140,8 @@ def cancel(run: RunArgument) -> Reply:
     """Cancel what is not settled of a run, return its money and close it (R-3)."""
     from kanjo import centercut
 
-    with opened_store() as store:
-        centercut.cancel(store, run, _now())
+    with opened_store() as store, Progress(f"cancelling run {run}") as progress:
+        centercut.cancel(store, run, _now(), progress=progress.advance)
         return _standing(store, run)
 
 
@@ -180,8 +180,8 @@ def result(run: RunArgument, out: OutOption) -> Reply:
     """Write a direct debit's request back as its result file (振替結果)."""
     from kanjo import transfers
 
-    with opened_store() as store:
-        records = transfers.save_result(store, run, out)
+    with opened_store() as store, Progress(f"writing the result of run {run}") as progress:
+        records = transfers.save_result(store, run, out, progress=progress.advance)
     content = {"run": run, "out": str(out), "records": records}
     return Reply(content, [Facts(content | {"run": str(run)})])
 

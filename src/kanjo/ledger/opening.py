@@ -73,11 +73,16 @@ def import_accounts(
     raise conflict
 
 
-def export_accounts(connection: psycopg.Connection[Any], write: Callable[[str], object]) -> tuple[int, int]:
+def export_accounts(
+    connection: psycopg.Connection[Any],
+    write: Callable[[str], object],
+    *,
+    progress: Callable[[int], None] = lambda _: None,
+) -> tuple[int, int]:
     """Write all accounts as CSV, sorted, as of one moment; nothing is settled for it (C-5).
 
     Returns how many accounts were written and how many items are due on accounts but not settled. The connection must
-    not be in a transaction.
+    not be in a transaction. `progress` hears how many accounts are written so far.
     """
     count = 0
     with one_moment(connection):
@@ -89,6 +94,7 @@ def export_accounts(connection: psycopg.Connection[Any], write: Callable[[str], 
             while rows := cursor.fetchmany(CHUNK_COUNT):
                 write(_as_csv(_exported(row) for row in rows))
                 count += len(rows)
+                progress(count)
     return count, row[0]
 
 

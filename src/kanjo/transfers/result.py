@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -37,17 +38,18 @@ for _reason, _code in CODE_OF_REASON.items():
 _CODES[NO_OUTCOME] = NO_ACCOUNT  # an account of another bank (R-8)
 
 
-def save_result(store: Store, run: int, path: Path) -> int:
+def save_result(store: Store, run: int, path: Path, *, progress: Callable[[int], None] = lambda _: None) -> int:
     """Write the result to `path`, whole or not at all; returns the number of records. Errors: see `write_result`."""
     with store.unit() as unit:
         _require_result(unit, run)
     with whole_file(path) as stream:
-        return write_result(store, run, stream)
+        return write_result(store, run, stream, progress=progress)
 
 
-def write_result(store: Store, run: int, stream: BinaryIO) -> int:
+def write_result(store: Store, run: int, stream: BinaryIO, *, progress: Callable[[int], None] = lambda _: None) -> int:
     """Write the run's result file to `stream` in chunks; returns the number of data records.
 
+    `progress` hears how many records each chunk had.
     Errors (Refused): `run-unknown`, `run-not-finished`, `no-result-file` for a run that is no direct debit.
     """
     with store.unit() as unit:
@@ -56,6 +58,7 @@ def write_result(store: Store, run: int, stream: BinaryIO) -> int:
         writer.header(header)
         for rows, reasons in Kept(unit).records_with_reasons(run):
             writer.records(with_results(rows, _CODES[reasons]))
+            progress(len(reasons))
         trailer = writer.trailer(results=True)
         writer.end()
         return trailer.count
