@@ -6,6 +6,9 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+SHOWN_MAX = 20
+"""So many offending rows of a check are shown; all are counted."""
+
 Violation: TypeAlias = dict[str, Any]
 """One offending row: `check` names the block of laws.sql, the rest are its columns; accounts as people write them."""
 

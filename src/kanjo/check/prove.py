@@ -13,7 +13,10 @@ import msgspec
 import psycopg
 from psycopg import sql
 
-from kanjo.check.proof import CheckProof, LawProof, Proof, Stuck, Violation
+from kanjo.check.calls import History
+from kanjo.check.history import judge, named_in
+from kanjo.check.proof import SHOWN_MAX, CheckProof, LawProof, Proof, Stuck, Violation
+from kanjo.check.stored import load_stored
 from kanjo.db.queries import Queries
 from kanjo.ledger import (
     Code,
@@ -28,8 +31,6 @@ from kanjo.ledger import (
 )
 
 SQL = Queries("kanjo.check", "laws.sql")
-SHOWN_MAX = 20
-"""So many offending rows of a check are shown; all are counted."""
 WORK_MEMORY = "128MB"
 """For each sort and hash of the check's own session; what does not fit goes to temporary files."""
 
@@ -102,31 +103,45 @@ def checks() -> tuple[Law, ...]:
     return tuple(found)
 
 
-def prove(connection: psycopg.Connection[Any], progress: Callable[[str, int, int], object] | None = None) -> Proof:
+def prove(
+    connection: psycopg.Connection[Any],
+    progress: Callable[[str, int, int], object] | None = None,
+    *,
+    history: History | None = None,
+) -> Proof:
     """Prove laws 1 to 3 in one repeatable-read snapshot; nothing waits for it and it writes nothing (K-1).
 
-    The connection must not be in a transaction. `progress` hears the name of each check before it runs, how many are
-    done and how many there are.
+    Law 4 too when a history is given, which must have been read before: what was answered later than the snapshot would
+    be missed in it. The connection must not be in a transaction. `progress` hears the name of each check before it
+    runs, how many are done and how many there are.
     """
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        return prove_in(connection, progress)
+        return prove_in(connection, progress, history=history)
 
 
-def prove_in(connection: psycopg.Connection[Any], progress: Callable[[str, int, int], object] | None = None) -> Proof:
+def prove_in(
+    connection: psycopg.Connection[Any],
+    progress: Callable[[str, int, int], object] | None = None,
+    *,
+    history: History | None = None,
+) -> Proof:
     """The same in a transaction of the caller's, and of what it has written; it must be REPEATABLE READ."""
     for setting in WHOLE_TABLES:
         connection.execute(setting)
     connection.execute(sql.SQL("SET LOCAL work_mem = {}").format(WORK_MEMORY))
     laws = checks()
-    found: list[tuple[Law, CheckProof]] = []
+    steps = len(laws) + (history is not None)
+    tell = progress or (lambda _name, _done, _total: None)
+    found: dict[int, list[CheckProof]] = {number: [] for number in LAWS}
     for done, law in enumerate(laws):
-        if progress is not None:
-            progress(law.name, done, len(laws))
-        found.append((law, _judge(connection, law)))
-    if progress is not None:
-        progress("", len(laws), len(laws))
-    proofs = tuple(_of_law(number, [check for law, check in found if law.law == number]) for number in LAWS)
+        tell(law.name, done, steps)
+        found[law.law].append(_judge(connection, law))
+    if history is not None:
+        tell("history", len(laws), steps)
+        found[4].extend(judge(history, load_stored(connection, *named_in(history))))
+    tell("", steps, steps)
+    proofs = tuple(_of_law(number, found[number]) for number in LAWS)
     [(pending_count,)] = _rows(connection, sql.SQL(SQL["pending"]))
     return Proof(
         ok=all(proof.ok is not False for proof in proofs),
@@ -157,7 +172,7 @@ def _judge(connection: psycopg.Connection[Any], law: Law) -> CheckProof:
 
 
 def _of_law(number: int, proofs: list[CheckProof]) -> LawProof:
-    not_checked = NOT_CHECKED.get(number)
+    not_checked = None if proofs else NOT_CHECKED.get(number)
     return LawProof(
         law=number,
         name=LAWS[number],

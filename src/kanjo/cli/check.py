@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
 from kanjo.cli.arguments import example
+from kanjo.cli.files import readable
 from kanjo.cli.opened import opened_database
 from kanjo.cli.progress import Progress
 from kanjo.cli.reply import Part, Reply, Table
@@ -18,20 +20,34 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-@app.command(epilog=example("kanjo check", "kanjo check --json"))
-def check() -> Reply:
+@app.command(epilog=example("kanjo check", "kanjo check --json", "kanjo check --history monday.jsonl"))
+def check(
+    history: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--history",
+            metavar="FILE",
+            help="What callers asked and were told, as recorders write it (docs/reference/history.md): law 4 is proved "
+            "from it. May be given several times.",
+        ),
+    ] = None,
+) -> Reply:
     """Prove laws 1 to 3 on the live ledger: conserved, exactly once, in order (検査).
 
-    Exit status 1, and the offending rows, when one is broken. Nothing is settled, written or held up by it.
+    With histories also law 4: whatever callers were told is kept, and one order explains all of it. Exit status 1, and
+    the offending rows, when a law is broken. Nothing is settled, written or held up by it.
     """
-    from kanjo.check import prove
+    from kanjo.check import prove, read_histories
 
+    for file in history or ():
+        readable(file)
+    recorded = read_histories(history) if history else None
     with (
         opened_database() as database,
         database.connect(autocommit=True) as connection,
         Progress("checking the laws") as progress,
     ):
-        proof = prove(connection, lambda name, done, total: progress.reach_of(done, total, name))
+        proof = prove(connection, lambda name, done, total: progress.reach_of(done, total, name), history=recorded)
     return reply_of(proof)
 
 
