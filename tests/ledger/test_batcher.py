@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -15,7 +15,9 @@ import pytest
 from kanjo import ledger
 from kanjo.db import Database
 from kanjo.errors import SystemFailed
+from kanjo.ledger import pulse
 from kanjo.ledger.batcher import Batcher, Overloaded
+from kanjo.ledger.pulse import Pulse
 
 TODAY = date(2026, 8, 24)
 DUE = date(2026, 8, 25)
@@ -264,3 +266,23 @@ def test_o_8_an_account_with_much_due_does_not_hold_up_the_others(bank: Database
     assert meanwhile >= 2
     outcomes = [outcome for outcome in found if isinstance(outcome, ledger.Outcome)]
     assert [outcome.touched[0].sequence >= 20_001 for outcome in outcomes] == [True] * 3
+
+
+def test_a_door_with_a_pulse_tells_once_a_second_how_long_its_callers_wait(bank: Database) -> None:
+    """An adaptive cut hears of it without anybody's help; within the second nothing is told."""
+    noon = datetime(2026, 8, 24, 12, tzinfo=UTC)
+    clock = [noon]
+    with (
+        Batcher(opener(bank), threads=1, pulse=Pulse("counter", lambda: clock[0])) as batcher,
+        bank.connect(autocommit=True) as watch,
+    ):
+        batcher.post(deposit(1))
+        batcher.post(deposit(2))
+        assert pulse.slowest(watch, noon) is None
+
+        clock[0] = noon + timedelta(seconds=1)
+        batcher.post(deposit(3))
+        wait_for(lambda: pulse.slowest(watch, noon) is not None)
+
+        row = watch.execute("SELECT door, at, transactions, p99_us > 0 FROM ledger.pulse").fetchall()
+        assert row == [("counter", clock[0], 3, True)]

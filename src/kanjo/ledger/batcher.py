@@ -19,6 +19,7 @@ from kanjo.ledger.instruction import Asked
 from kanjo.ledger.outcome import Answer
 from kanjo.ledger.post import ITEMS_MAX, post_once
 from kanjo.ledger.postgres import PostgresStore
+from kanjo.ledger.pulse import Pulse
 from kanjo.ledger.store import Conflict, OutcomeUnknown, Store, StoreFailed
 
 _LOG = structlog.get_logger()
@@ -34,6 +35,7 @@ class _Ticket(Protocol):
     """One instruction and whoever waits for its answer."""
 
     asked: Asked
+    asked_s: float
 
     def begin(self) -> bool:
         """Whether anybody still wants it; asked before every commit that may decide it."""
@@ -46,10 +48,11 @@ class _Ticket(Protocol):
 class _Promised:
     """For `submit`."""
 
-    __slots__ = ("asked", "future")
+    __slots__ = ("asked", "asked_s", "future")
 
     def __init__(self, asked: Asked) -> None:
         self.asked = asked
+        self.asked_s = time.perf_counter()
         self.future: Future[Answer] = Future()
 
     def begin(self) -> bool:
@@ -65,10 +68,11 @@ class _Promised:
 class _Blocked:
     """For `post`: a bare lock, a tenth of the price of a future."""
 
-    __slots__ = ("asked", "done", "error", "found")
+    __slots__ = ("asked", "asked_s", "done", "error", "found")
 
     def __init__(self, asked: Asked) -> None:
         self.asked = asked
+        self.asked_s = time.perf_counter()
         self.found: Answer | None = None
         self.error: Exception | None = None
         self.done = threading.Lock()
@@ -90,8 +94,9 @@ class Batcher:
     """Threads that post for many callers, each on a store of its own; close it, or use it in a `with` block.
 
     `open_store` makes a store (on a connection of its own), again after a connection was lost. `waiting_max` bounds
-    what may wait, `batch_max` what one commit decides. `on_batch(count, seconds)` is told of every commit. Instructions
-    that do not wait for each other's answers are decided in any order.
+    what may wait, `batch_max` what one commit decides. `on_batch(count, seconds)` is told of every commit. With a
+    `pulse` the door publishes how long its callers wait, and an adaptive cut yields to them. Instructions that do not
+    wait for each other's answers are decided in any order.
     """
 
     def __init__(
@@ -102,12 +107,14 @@ class Batcher:
         waiting_max: int = 10_000,
         batch_max: int = 256,
         on_batch: Callable[[int, float], object] | None = None,
+        pulse: Pulse | None = None,
     ) -> None:
         assert threads > 0 and waiting_max > 0 and batch_max > 0
         self.open_store = open_store
         self.waiting_max = waiting_max
         self.batch_max = batch_max
         self.on_batch = on_batch
+        self.pulse = pulse
         self._lanes = _Lanes(batch_max)
         self._changed = threading.Condition(threading.Lock())
         self._idle = 0
@@ -208,12 +215,22 @@ class Batcher:
                 left.append(ticket)
             else:
                 ticket.answer(answer)
-        if self.on_batch is not None:
-            try:
+        try:
+            if self.on_batch is not None:
                 self.on_batch(len(tickets) - len(left), seconds)
-            except Exception:
-                _LOG.exception("the observer of batches failed")
+            if self.pulse is not None:
+                self._tell_pulse(self.pulse, store, tickets, left)
+        except Exception:
+            _LOG.exception("an observer of batches failed")
         return left
+
+    @staticmethod
+    def _tell_pulse(pulse: Pulse, store: Store, tickets: Sequence[_Ticket], left: Sequence[_Ticket]) -> None:
+        now_s = time.perf_counter()
+        waiting = {id(ticket) for ticket in left}
+        pulse.note(int((now_s - ticket.asked_s) * 1_000_000) for ticket in tickets if id(ticket) not in waiting)
+        if isinstance(store, PostgresStore):
+            pulse.tell(store.connection)
 
     def _return(self, left: list[_Ticket], slow: bool) -> None:
         if left or slow:

@@ -5,7 +5,9 @@ The clock is the caller's, so that tests and several machines decide what "now" 
 
 from __future__ import annotations
 
-from datetime import datetime
+import threading
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -14,6 +16,35 @@ from kanjo.db.queries import Queries
 
 PULSE_SQL = Queries("kanjo.ledger", "pulse.sql")
 _INTEGER_MAX = 2**31 - 1
+EVERY = timedelta(seconds=1)
+
+
+class Pulse:
+    """What one door has to say of itself: how long its callers waited since its last word, told once a second.
+
+    `door` is unique among all processes; `now` is the door's clock.
+    """
+
+    def __init__(self, door: str, now: Callable[[], datetime]) -> None:
+        self.door = door
+        self._now = now
+        self._lock = threading.Lock()
+        self._waits_us: list[int] = []
+        self._told_at = now()
+
+    def note(self, waits_us: Iterable[int]) -> None:
+        """So long did these callers wait, each from asking to the committed answer."""
+        with self._lock:
+            self._waits_us.extend(waits_us)
+
+    def tell(self, connection: psycopg.Connection[Any]) -> None:
+        """Publish what was noted if a second has passed; otherwise nothing."""
+        now = self._now()
+        with self._lock:
+            if now - self._told_at < EVERY or not self._waits_us:
+                return
+            waits_us, self._waits_us, self._told_at = sorted(self._waits_us), [], now
+        publish(connection, self.door, now, waits_us[len(waits_us) * 99 // 100], len(waits_us))
 
 
 def publish(connection: psycopg.Connection[Any], door: str, at: datetime, p99_us: int, transactions: int) -> None:
