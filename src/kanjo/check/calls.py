@@ -20,6 +20,7 @@ from kanjo.check.lines import (
     instruction_of,
     reason_of,
 )
+from kanjo.check.uncollected import uncollected
 from kanjo.errors import Refused, WrongUsage
 from kanjo.ledger import Asked, Reason
 
@@ -71,7 +72,8 @@ def read_histories(paths: Sequence[Path]) -> History:
     complete: set[str] = set()
     for file, path in enumerate(paths):
         try:
-            head = _read(file, path, clocks, calls)
+            with uncollected():
+                head = _read(file, path, clocks, calls)
         except OSError as error:
             raise WrongUsage("file-unreadable", f"cannot read {path}: {error.strerror}", file=str(path)) from error
         complete.update(head.complete)

@@ -17,6 +17,7 @@ from kanjo.check.calls import History
 from kanjo.check.history import judge, named_in
 from kanjo.check.proof import SHOWN_MAX, CheckProof, LawProof, Proof, Stuck, Violation
 from kanjo.check.stored import load_stored
+from kanjo.check.uncollected import uncollected
 from kanjo.db.queries import Queries
 from kanjo.ledger import (
     Code,
@@ -139,7 +140,8 @@ def prove_in(
         found[law.law].append(_judge(connection, law))
     if history is not None:
         tell("history", len(laws), steps)
-        found[4].extend(judge(history, load_stored(connection, *named_in(history))))
+        with uncollected():
+            found[4].extend(judge(history, load_stored(connection, *named_in(history))))
     tell("", steps, steps)
     proofs = tuple(_of_law(number, found[number]) for number in LAWS)
     [(pending_count,)] = _rows(connection, sql.SQL(SQL["pending"]))

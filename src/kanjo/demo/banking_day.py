@@ -122,7 +122,9 @@ class _Day:
 
     def live(self) -> Figures:
         self._prepare()
-        crowd = Crowd(town=self._town, callers=self._plan.callers, per_s=self._plan.per_s)
+        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="kanjo-demo-"))
+        history = Path(folder, "history.jsonl")
+        crowd = Crowd(town=self._town, history=str(history), callers=self._plan.callers, per_s=self._plan.per_s)
         customers = Customers(self._database, crowd)
         self._stack.callback(customers.stop)
         self._wait_for_customers(customers)
@@ -139,9 +141,9 @@ class _Day:
         self._let_pass(customers, "after", quarter_s)
         self._mark("end")
         customers.stop()
-        self._say("check", "proving laws 1 to 3 from the data")
+        self._say("check", "proving laws 1 to 3 from the data, and law 4 from what the customers were told")
         with self._database.connect(autocommit=True) as connection:
-            proof = check.prove(connection)
+            proof = check.prove(connection, history=check.read_histories([history]))
         return self._figures(customers.lines, proof)
 
     def _prepare(self) -> None:

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -22,7 +23,7 @@ import msgspec
 import numpy as np
 import psycopg
 
-from kanjo import db
+from kanjo import check, db
 from kanjo.centercut import stop_with_parent
 from kanjo.demo.town import Town
 from kanjo.ledger import (
@@ -45,9 +46,13 @@ BRANCH = "the demo's customers"
 
 
 class Crowd(msgspec.Struct, frozen=True, kw_only=True):
-    """How many callers there are, how many transactions they try in a second together, and who they are."""
+    """How many callers there are, how many transactions they try in a second together, and who they are.
+
+    `history` is the file in which they write down what they asked and were told, for law 4.
+    """
 
     town: Town
+    history: str
     callers: int = 24
     per_s: float = 500.0
 
@@ -144,7 +149,7 @@ def _request(chance: float, key: UUID, account: int, other: int, amount_yen: int
 
 
 def _call(
-    batcher: Batcher, crowd: Crowd, numbers: Sequence[int], caller: int, notes: _Notes, stop: threading.Event
+    recorder: check.Recorder, crowd: Crowd, numbers: Sequence[int], caller: int, notes: _Notes, stop: threading.Event
 ) -> None:
     draw = random.Random(caller)  # noqa: S311 - customers, not keys
     think_s = crowd.callers / crowd.per_s
@@ -152,7 +157,7 @@ def _call(
         if stop.wait(draw.expovariate(1 / think_s)):
             return
         began_s = time.perf_counter()
-        answer = batcher.post(asked)
+        answer = recorder.post(asked)
         wait_us = int((time.perf_counter() - began_s) * 1_000_000)
         refused = isinstance(answer, Outcome | Snapshot) and bool(answer.reason)
         notes.add(wait_us, refused, isinstance(answer, NotDecided))
@@ -171,9 +176,12 @@ def main(arguments: Sequence[str]) -> int:
         db.database(migrate=False) as database,
         database.connect(autocommit=True) as watch,
         Batcher(lambda: PostgresStore(database.connect(autocommit=True))) as batcher,
+        check.Recorder(batcher.post, Path(crowd.history), complete=[CLIENT]) as recorder,
     ):
         callers = [
-            threading.Thread(target=_call, args=(batcher, crowd, numbers, caller, notes, stop), daemon=True)
+            threading.Thread(
+                target=_call, name=f"caller-{caller}", args=(recorder, crowd, numbers, caller, notes, stop), daemon=True
+            )
             for caller in range(crowd.callers)
         ]
         for thread in callers:
