@@ -184,6 +184,15 @@ def test_statement_is_paged(day: Day) -> None:
     assert "item-debit" in day.kanjo("account", "statement", "001-1-1000016").out
 
 
+def test_c_5_a_statement_of_closed_dates(day: Day) -> None:
+    """--until a date that is over: what was booked then, and the balance of its last entry."""
+    page = day.kanjo.json("account", "statement", "001-1-1000016", "--until", "2026-08-24")
+
+    assert {line["date"] for line in page["lines"]} == {"2026-08-24"}
+    assert (page["sequence"], page["balance_yen"]) == (1, page["lines"][-1]["balance_yen"])
+    day.kanjo.refused("wrong-usage", "account", "statement", "001-1-1000016", "--until", "yesterday", status=2)
+
+
 def test_the_same_file_again_names_its_run(day: Day) -> None:
     """R-4: so a lost answer can be found again."""
     error = day.kanjo.refused(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from datetime import date
 from uuid import UUID, uuid4
@@ -13,6 +14,7 @@ from kanjo import ledger
 from kanjo.db import Database
 from kanjo.errors import Refused
 from kanjo.ledger.book import Changes
+from kanjo.ledger.postgres import DAY_LOCK
 from kanjo.ledger.statement import statement
 
 TODAY = date(2026, 8, 24)
@@ -94,6 +96,79 @@ def test_c_5_a_statement_settles_first(database: Database, store: ledger.Postgre
         ("item-credit", run, 1, DUE, "run-suspense"),
         ("item-credit", run, 2, DUE, "run-suspense"),
     ]
+
+
+def test_c_5_a_statement_of_closed_dates_settles_nothing_and_needs_no_lock(
+    database: Database, store: ledger.PostgresStore
+) -> None:
+    """It ends with the last entry of its dates, though more was posted since and another holds the account."""
+    ledger.post(store, [ledger.deposit("t", uuid4(), ANN, 50)])
+    add_credits(database, ANN, 2)
+    ledger.open_day(database, DUE)
+    ledger.post(store, [ledger.deposit("t", uuid4(), ANN, 7)])
+    add_credits(database, ANN, 1)
+
+    with database.connect(role="owner") as other:
+        other.execute("SELECT FROM ledger.account FOR UPDATE")
+        other.execute("SELECT pg_advisory_xact_lock(%s)", (DAY_LOCK,))
+        store.connection.execute("SET lock_timeout = '2s'")
+        found = statement(store, ANN, until=TODAY)
+        second = statement(store, ANN, until=TODAY, after=1, limit=1)
+        none = statement(store, ANN, until=date(2026, 8, 21))
+
+    assert [line.sequence for line in found.lines] == [1, 2]
+    assert (found.business_date, found.sequence, found.balance_yen, found.next_after) == (DUE, 2, 1050, None)
+    assert ([line.sequence for line in second.lines], second.next_after) == ([2], None)
+    assert (none.sequence, none.balance_yen, none.lines, none.next_after) == (0, 0, (), None)
+    assert store.connection.execute("SELECT count(*) FROM ledger.result").fetchone() == (2,)
+
+
+def test_c_5_pages_of_closed_dates_follow_each_other(database: Database, store: ledger.PostgresStore) -> None:
+    """The last page of the dates says that none follows, whatever was booked later."""
+    for _ in range(3):
+        ledger.post(store, [ledger.deposit("t", uuid4(), ANN, 1)])
+    ledger.open_day(database, DUE)
+    ledger.post(store, [ledger.deposit("t", uuid4(), ANN, 1)])
+
+    first = statement(store, ANN, until=TODAY, limit=3)
+    last = statement(store, ANN, until=TODAY, limit=3, after=first.next_after or 0)
+
+    assert ([line.sequence for line in first.lines], first.next_after) == ([1, 2, 3], 3)
+    assert ([line.sequence for line in last.lines], last.next_after) == ([4], None)
+
+
+@pytest.mark.parametrize("until", [DUE, date(2026, 12, 31)])
+def test_c_5_a_statement_until_today_or_later_settles_first(
+    database: Database, store: ledger.PostgresStore, until: date
+) -> None:
+    """The current date is not closed: what is due on it stands in the statement."""
+    add_credits(database, ANN, 2)
+    ledger.open_day(database, DUE)
+
+    found = statement(store, ANN, until=until)
+
+    assert (found.sequence, found.balance_yen, len(found.lines)) == (3, 1002, 3)
+
+
+def test_a_date_opened_meanwhile_closes_the_one_asked_for(
+    database: Database, store: ledger.PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The business date is read again under its lock: no entry of a later date slips into the statement."""
+    add_credits(database, ANN, 2)
+    ledger.open_day(database, DUE)
+    monkeypatch.setattr(sys.modules["kanjo.ledger.statement"], "business_date", lambda _: TODAY)
+
+    found = statement(store, ANN, until=TODAY)
+
+    assert (found.sequence, found.balance_yen, len(found.lines)) == (1, 1000, 1)
+
+
+def test_an_unknown_account_has_no_statement_of_closed_dates(store: ledger.PostgresStore) -> None:
+    """The same refusal as for the current one."""
+    with pytest.raises(Refused) as caught:
+        statement(store, ledger.account_number(9, 1, 9), until=date(2026, 8, 21))
+
+    assert caught.value.code == "account-unknown"
 
 
 def test_o_8_more_than_one_commit_is_settled_first(database: Database, store: ledger.PostgresStore) -> None:

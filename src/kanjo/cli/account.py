@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,7 @@ from kanjo.cli.arguments import (
     example,
     floor_yen,
     holder_name,
+    iso_date,
 )
 from kanjo.cli.files import lines_in, readable, written
 from kanjo.cli.opened import opened_database, opened_store
@@ -115,19 +117,30 @@ def show(account: AccountArgument) -> Reply:
 
 @app.command(
     epilog=example(
-        "kanjo account statement 001-1-1000016 --limit 20", "kanjo account statement 001-1-1000016 --after 20"
+        "kanjo account statement 001-1-1000016 --limit 20",
+        "kanjo account statement 001-1-1000016 --after 20",
+        "kanjo account statement 001-1-1000016 --until 2026-08-24",
     )
 )
 def statement(
     account: AccountArgument,
     after: Annotated[int, typer.Option(min=0, metavar="N", help="Begin behind this sequence number.")] = 0,
     limit: Annotated[int, typer.Option(min=1, max=10_000, metavar="N", help="At most so many lines.")] = 100,
+    until: Annotated[
+        date | None,
+        typer.Option(
+            parser=iso_date, metavar="DATE", help="Only what was booked on it or before, and the balance then."
+        ),
+    ] = None,
 ) -> Reply:
-    """List an account's entries (取引明細), after all that is due on it was settled."""
+    """List an account's entries (取引明細), after all that is due on it was settled.
+
+    A statement until a date before the business date settles nothing: no entry can come to closed dates.
+    """
     from kanjo import ledger
 
     with opened_store() as store:
-        page = ledger.statement(store, account, after=after, limit=limit)
+        page = ledger.statement(store, account, after=after, limit=limit, until=until)
     content = msgspec.to_builtins(page)
     columns = ["", "date", "kind", "amount (yen)", "balance (yen)", "cause"]
     rows: list[list[object]] = [

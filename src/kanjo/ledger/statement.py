@@ -1,4 +1,4 @@
-"""The statement of an account (取引明細), paged by sequence; settles first, as every enquiry does (C-5)."""
+"""The statement of an account (取引明細), paged by sequence; settles first, unless it is of closed dates (C-5)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from uuid import UUID
 import msgspec
 
 from kanjo.db.queries import Queries
-from kanjo.errors import Refused, SystemFailed
+from kanjo.errors import Refused
 from kanjo.ledger.account import is_account, show_account
 from kanjo.ledger.chart import Code
-from kanjo.ledger.instruction import Enquiry, Kind
+from kanjo.ledger.day import business_date
+from kanjo.ledger.enquiry import enquire_with
+from kanjo.ledger.instruction import Kind
 from kanjo.ledger.outcome import Snapshot
-from kanjo.ledger.post import CONFLICTS_MAX, enquire, post_in
-from kanjo.ledger.postgres import PostgresStore, PostgresUnit
-from kanjo.ledger.store import NOT_POISON, Conflict
+from kanjo.ledger.postgres import PostgresStore
+from kanjo.ledger.reason import Reason
+from kanjo.ledger.store import Unit
 
 STATEMENT_SQL = Queries("kanjo.ledger", "statement.sql")
 LINES_MAX = 10_000
@@ -38,7 +40,7 @@ class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of entries and where the account stands; `next_after` asks for the next page, None when there is none."""
+    """A page of entries and where the account stands behind the last one asked for; `next_after` asks for the next page, None when there is none."""
 
     account: str
     business_date: datetime.date
@@ -48,62 +50,80 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     next_after: int | None
 
 
-def statement(store: PostgresStore, account: int, *, after: int = 0, limit: int = 100) -> Statement:
-    """The entries of `account` behind sequence `after`, at most `limit`, once all that is due on it is settled.
+def statement(
+    store: PostgresStore, account: int, *, after: int = 0, limit: int = 100, until: datetime.date | None = None
+) -> Statement:
+    """The entries of `account` behind sequence `after`, at most `limit`, booked on `until` or before if it is given.
 
-    Refused with the reason of the enquiry: `account-unknown`, `day-not-open`, `item-stuck`.
+    All that is due is settled first. Not so for an `until` before the business date: nothing can be added to closed
+    dates, so they are read without a lock, and `sequence` and `balance_yen` are those of their last entry (C-5).
+    Refused: `account-unknown`, and of a statement that settles also `day-not-open`, `item-stuck`.
     """
     if after < 0 or not 0 < limit <= LINES_MAX:
         raise ValueError(f"after is 0 or more and limit 1 to {LINES_MAX}, found {after} and {limit}")
-    conflicts = failures = 0
-    while True:
-        try:
-            with store.unit() as unit:
-                [answer] = post_in(unit, [Enquiry(account)])
-                if isinstance(answer, Snapshot):
-                    return _statement(unit, answer, after, limit)
-            # more is due than one commit settles (O-8): this one is kept, and the next goes on behind it
-        except Refused:
-            raise
-        except Conflict:
-            conflicts += 1
-            if conflicts > CONFLICTS_MAX:
-                raise
-        except NOT_POISON:
-            raise
-        except Exception as error:
-            failures += 1
-            if failures > 1:
-                raise SystemFailed("not-decided", f"the statement failed: {type(error).__name__}: {error}") from error
-            enquire(store, account)  # holds a poison item back (O-9), so that the next try says so
+    if until is not None:
+        today = business_date(store.connection)
+        if today is not None and until < today:
+            return _closed(store, account, after, limit, until, today)
+
+    def read(unit: Unit, snapshot: Snapshot) -> Statement:
+        shown = show_account(account)
+        if snapshot.reason or snapshot.business_date is None:
+            word = snapshot.reason.word
+            raise Refused(word, f"no statement of account {shown}: {word}", account=shown)
+        today = snapshot.business_date
+        if until is not None and until < today:  # a later date was opened meanwhile
+            return _closed(store, account, after, limit, until, today)
+        return _page(store, account, after, limit, today, today, snapshot.sequence, snapshot.balance_yen)
+
+    return enquire_with(store, account, read)
 
 
-def _statement(unit: PostgresUnit, snapshot: Snapshot, after: int, limit: int) -> Statement:
-    shown = show_account(snapshot.account)
-    if snapshot.reason or snapshot.business_date is None:
-        raise Refused(snapshot.reason.word, f"no statement of account {shown}: {snapshot.reason.word}", account=shown)
-    parameters = {"cell": unit.cell, "account": snapshot.account, "after": after, "limit": limit}
-    rows = unit.connection.execute(STATEMENT_SQL["entries_after"], parameters, binary=True).fetchall()
+def _closed(
+    store: PostgresStore, account: int, after: int, limit: int, until: datetime.date, today: datetime.date
+) -> Statement:
+    parameters = {"cell": store.cell, "account": account, "until": until}
+    row = store.connection.execute(STATEMENT_SQL["standing_at_end_of"], parameters, binary=True).fetchone()
+    if row is None:
+        shown = show_account(account)
+        word = Reason.ACCOUNT_UNKNOWN.word
+        raise Refused(word, f"no statement of account {shown}: {word}", account=shown)
+    sequence, balance_yen = row
+    return _page(store, account, after, limit, until, today, sequence, balance_yen)
+
+
+def _page(
+    store: PostgresStore,
+    account: int,
+    after: int,
+    limit: int,
+    until: datetime.date,
+    today: datetime.date,
+    sequence: int,
+    balance_yen: int,
+) -> Statement:
+    parameters = {"cell": store.cell, "account": account, "after": after, "limit": limit, "until": until}
+    rows = store.connection.execute(STATEMENT_SQL["entries_after"], parameters, binary=True).fetchall()
     lines = tuple(
         StatementLine(
-            sequence=sequence,
+            sequence=number,
             date=booked,
             value_date=value_date,
             kind=Kind(kind).word,
             amount_yen=amount_yen,
-            balance_yen=balance_yen,
+            balance_yen=balance_after_yen,
             contra=show_account(contra) if is_account(contra) else Code(contra).word,
             run=run,
             item=item,
             key=key,
         )
-        for sequence, booked, value_date, kind, amount_yen, balance_yen, contra, run, item, key in rows
+        for number, booked, value_date, kind, amount_yen, balance_after_yen, contra, run, item, key in rows
     )
     return Statement(
-        account=shown,
-        business_date=snapshot.business_date,
-        sequence=snapshot.sequence,
-        balance_yen=snapshot.balance_yen,
+        account=show_account(account),
+        business_date=today,
+        sequence=sequence,
+        balance_yen=balance_yen,
         lines=lines,
-        next_after=lines[-1].sequence if lines and lines[-1].sequence < snapshot.sequence else None,
+        next_after=lines[-1].sequence if lines and lines[-1].sequence < sequence else None,
     )
