@@ -16,12 +16,9 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from uuid import UUID, uuid4
 
 import msgspec
-import numpy as np
-import psycopg
 
 from kanjo import check, db
 from kanjo.centercut import stop_with_parent
@@ -42,7 +39,7 @@ from kanjo.ledger import (
 
 CLIENT = "demo"
 LINE_S = 0.2
-BRANCH = "the demo's customers"
+DOOR = "the demo's customers"
 
 
 class Crowd(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,8 +171,7 @@ def main(arguments: Sequence[str]) -> int:
     numbers = crowd.town.numbers().tolist()
     with (
         db.database(migrate=False) as database,
-        database.connect(autocommit=True) as watch,
-        Batcher(lambda: PostgresStore(database.connect(autocommit=True))) as batcher,
+        Batcher(lambda: PostgresStore(database.connect(autocommit=True)), pulse=_pulse()) as batcher,
         check.Recorder(batcher.post, Path(crowd.history), complete=[CLIENT]) as recorder,
     ):
         callers = [
@@ -187,17 +183,17 @@ def main(arguments: Sequence[str]) -> int:
         for thread in callers:
             thread.start()
         while not stop.wait(LINE_S):
-            _tell(notes, watch)
+            _tell(notes)
         for thread in callers:
             thread.join()
-        _tell(notes, watch)
+        _tell(notes)
     return 0
 
 
-def _tell(notes: _Notes, watch: psycopg.Connection[Any]) -> None:
-    waits = notes.take(time.time())
-    sys.stdout.buffer.write(msgspec.json.encode(waits) + b"\n")
+def _pulse() -> pulse.Pulse:
+    return pulse.Pulse(DOOR, lambda: datetime.now(UTC))
+
+
+def _tell(notes: _Notes) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(notes.take(time.time())) + b"\n")
     sys.stdout.buffer.flush()
-    if waits.waits_us:
-        p99_us = int(np.percentile(waits.waits_us, 99))
-        pulse.publish(watch, BRANCH, datetime.now(UTC), p99_us, len(waits.waits_us))
