@@ -52,7 +52,7 @@ def test_the_commands_of_the_contract_are_there() -> None:
         *(f"cut {word}" for word in ("result", "outgoing", "retry", "fail")),
         "mandate import",
         *(f"post {word}" for word in ("deposit", "withdraw", "transfer", "reverse")),
-        *(f"hold {word}" for word in ("place", "capture", "release")),
+        *(f"hold {word}" for word in ("place", "capture", "release", "show")),
     }
 
     assert expected <= {" ".join(path) for path in COMMANDS}

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from command import ZENGIN, Kanjo
 
+A_FREE_KEY = "6f9619ff-8b86-4011-b42d-00c04fc964fe"
 KEY = "6f9619ff-8b86-4011-b42d-00c04fc964ff"
 A, B = "001-1-1000016", "001-1-1000124"
 
@@ -95,6 +96,22 @@ def test_a_hold_is_placed_captured_and_released(bank: Kanjo) -> None:
     assert bank.json("hold", "release", another)["outcome"] == "accepted"
     assert bank.json("account", "show", A)["held_yen"] == 0
     assert bank.json("hold", "place", A, 10**9, status=1)["reason"] == "insufficient-funds"
+
+
+def test_c_5_a_hold_is_shown(bank: Kanjo) -> None:
+    """By its key, with what was taken of it; an unknown key is a refusal."""
+    placed = bank.json("hold", "place", A, 8_000, "--expires", "2026-09-30", "--key", KEY)
+    bank("hold", "capture", KEY, 5_500)
+
+    found = bank.json("hold", "show", KEY)
+
+    assert found == {
+        **{"key": KEY, "account": A, "amount_yen": 8_000, "captured_yen": 5_500, "status": "captured"},
+        **{"placed_on": placed["business_date"], "expires_on": "2026-09-30", "ended_on": "2026-08-24"},
+        **{"business_date": "2026-08-24", "sequence": 2, "balance_yen": 117_956},
+    }
+    assert "captured" in bank("hold", "show", KEY).out
+    assert bank.refused("hold-unknown", "hold", "show", A_FREE_KEY)["key"] == A_FREE_KEY
 
 
 def test_an_account_is_opened_changed_and_closed(bank: Kanjo) -> None:

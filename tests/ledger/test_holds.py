@@ -6,6 +6,7 @@ import pytest
 
 from banks import CLIENT, CREDIT, DEBIT, MONDAY, TUESDAY, WEDNESDAY, Bank, answer, key, number, prove, reasons
 from kanjo import ledger
+from kanjo.errors import Refused
 from kanjo.ledger import CaptureHold, ChangeAccount, Code, HoldStatus, PlaceHold, Reason, ReleaseHold, Status
 
 A, B = number(1), number(2)
@@ -181,3 +182,59 @@ def test_o_6_expiry_stands_between_a_carried_item_and_todays(bank: Bank) -> None
     assert reasons(bank, old) == {1: Reason.INSUFFICIENT_FUNDS, 2: Reason.ACCEPTED}
     assert reasons(bank, new) == {1: Reason.ACCEPTED}
     assert bank.balances()[A].balance_yen == 0
+
+
+def test_c_5_a_hold_look_up_settles_first(bank: Bank) -> None:
+    """What is due on the account is settled, more than one commit of it too, and the answer says where it stood."""
+    bank.account(A, 100)
+    bank.account(B, 100)
+    _place(bank, expires_on=TUESDAY)
+    run = bank.run(TUESDAY)
+    bank.items(run, [(A, CREDIT, 1)] * (ledger.ITEMS_MAX + 1) + [(B, CREDIT, 1)])
+    bank.open(TUESDAY)
+    found = ledger.look_up_hold(bank.store, CLIENT, HOLD)
+    assert found == ledger.HoldFound(
+        account=ledger.show_account(A),
+        amount_yen=60,
+        captured_yen=0,
+        status="open",
+        placed_on=MONDAY,
+        expires_on=TUESDAY,
+        ended_on=None,
+        business_date=TUESDAY,
+        sequence=ledger.ITEMS_MAX + 2,
+        balance_yen=ledger.ITEMS_MAX + 101,
+    )
+    assert bank.balances()[B].balance_yen == 100
+    prove(bank)
+
+
+def test_c_5_a_look_up_finds_the_hold_expired(bank: Bank) -> None:
+    """Nobody has touched the account since its last date: the look-up itself ends it."""
+    bank.account(A, 100)
+    _place(bank, expires_on=MONDAY)
+    bank.open(TUESDAY)
+    found = ledger.look_up_hold(bank.store, CLIENT, HOLD)
+    assert (found.status, found.ended_on, found.business_date) == ("expired", TUESDAY, TUESDAY)
+    assert bank.holds() == {HOLD: HoldStatus.EXPIRED}
+
+
+def test_a_captured_hold_says_how_much_was_taken(bank: Bank) -> None:
+    """The part taken and the date it ended on."""
+    bank.account(A, 100)
+    _place(bank)
+    answer(bank, _capture(1, 25))
+    found = ledger.look_up_hold(bank.store, CLIENT, HOLD)
+    assert (found.status, found.amount_yen, found.captured_yen, found.ended_on) == ("captured", 60, 25, MONDAY)
+    assert (found.sequence, found.balance_yen) == (2, 75)
+
+
+def test_no_hold_is_found_under_a_foreign_key_or_by_another_client(bank: Bank) -> None:
+    """Keys are unique per client (C-2); a refused hold is none."""
+    bank.account(A, 10)
+    assert _place(bank, 60).reason == Reason.INSUFFICIENT_FUNDS
+    answer(bank, PlaceHold(client=CLIENT, key=key("other"), account=A, amount_yen=5))
+    for client, name in ((CLIENT, "hold"), ("elsewhere", "other")):
+        with pytest.raises(Refused) as caught:
+            ledger.look_up_hold(bank.store, client, key(name))
+        assert caught.value.code == "hold-unknown"

@@ -6,11 +6,13 @@ from datetime import date
 from typing import Annotated
 from uuid import UUID
 
+import msgspec
 import typer
 
 from kanjo.cli.arguments import AccountArgument, KeyOption, YenArgument, amount_yen, example, iso_date
-from kanjo.cli.posting import post_one
-from kanjo.cli.reply import Reply
+from kanjo.cli.opened import opened_store
+from kanjo.cli.posting import CLIENT, post_one
+from kanjo.cli.reply import Facts, Reply
 
 app = typer.Typer(name="hold", help="Set money aside on an account (オーソリ), take it, or give it back.")
 
@@ -66,3 +68,15 @@ def release(hold: HoldArgument, key: KeyOption = None) -> Reply:
     from kanjo import ledger
 
     return post_one(key, lambda client, used: ledger.ReleaseHold(client=client, key=used, hold=hold))
+
+
+@app.command(epilog=example("kanjo hold show 6f9619ff-8b86-4011-b42d-00c04fc964ff"))
+def show(hold: HoldArgument) -> Reply:
+    """Show a hold as it stands after all that is due on its account (オーソリ照会)."""
+    from kanjo import ledger
+
+    with opened_store() as store:
+        found = ledger.look_up_hold(store, CLIENT, hold)
+    content = {"key": hold} | msgspec.structs.asdict(found)
+    facts = {name.removesuffix("_yen").replace("_", " "): value for name, value in content.items() if value is not None}
+    return Reply(content, [Facts(facts | {"sequence": str(found.sequence)})])

@@ -20,6 +20,7 @@ from kanjo.ledger.batcher import Batcher, Overloaded
 from kanjo.ledger.book import HoldStatus, Item, ItemKind, LawBroken, Phase, Run, StuckItem, Wanted
 from kanjo.ledger.chart import Code
 from kanjo.ledger.day import business_date, open_day, require_forward
+from kanjo.ledger.hold_look_up import HoldFound, look_up_hold
 from kanjo.ledger.instruction import (
     AMOUNT_MAX_YEN,
     Asked,
@@ -66,6 +67,7 @@ __all__ = [
     "Day",
     "Enquiry",
     "EntryLine",
+    "HoldFound",
     "HoldStatus",
     "Item",
     "ItemKind",
@@ -114,6 +116,7 @@ __all__ = [
     "import_accounts",
     "import_mandates",
     "is_account",
+    "look_up_hold",
     "normal_customer",
     "open_day",
     "parse_account",

@@ -40,7 +40,10 @@ class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of entries and where the account stands behind the last one asked for; `next_after` asks for the next page, None when there is none."""
+    """A page of entries, and where the account stands or, at the end of closed dates, stood.
+
+    `next_after` asks for the next page, None when there is none.
+    """
 
     account: str
     business_date: datetime.date
@@ -66,7 +69,7 @@ def statement(
         if today is not None and until < today:
             return _closed(store, account, after, limit, until, today)
 
-    def read(unit: Unit, snapshot: Snapshot) -> Statement:
+    def read(_: Unit, snapshot: Snapshot) -> Statement:
         shown = show_account(account)
         if snapshot.reason or snapshot.business_date is None:
             word = snapshot.reason.word
