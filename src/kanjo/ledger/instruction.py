@@ -16,6 +16,9 @@ from kanjo.ledger.chart import Code
 AMOUNT_MAX_YEN = 10**15
 """No single movement is larger; a thousand times what a Zengin trailer can hold."""
 
+HOLD_CREDIT = int(Code.HOLD_SETTLEMENT)
+"""Where captured money goes unless said otherwise."""
+
 
 class Kind(Word):
     """What an entry or a request is; stored, so the numbers never change meaning."""
@@ -134,9 +137,11 @@ class CaptureHold(Instruction, frozen=True, kw_only=True):
     kind_fixed = Kind.HOLD_CAPTURE
     hold: UUID
     amount_yen: int | None = None
-    credit: int = int(Code.HOLD_SETTLEMENT)
+    credit: int = HOLD_CREDIT
 
     def __post_init__(self) -> None:
+        if self.credit == HOLD_CREDIT:  # msgspec omits a default by identity: an equal number would be another content
+            msgspec.structs.force_setattr(self, "credit", HOLD_CREDIT)
         if self.amount_yen is not None and not 0 < self.amount_yen <= AMOUNT_MAX_YEN:
             raise ValueError(f"an amount is 1 to {AMOUNT_MAX_YEN} yen, found {self.amount_yen}")
 
