@@ -167,7 +167,8 @@ def test_a_hold_that_is_over_before_it_begins_is_refused(bank: Bank) -> None:
     """Its last date is past."""
     bank.account(A, 100)
     bank.open(TUESDAY)
-    assert _place(bank, expires_on=MONDAY).reason == Reason.HOLD_NOT_OPEN
+    assert _place(bank, expires_on=MONDAY).reason == Reason.HOLD_EXPIRED
+    assert bank.holds() == {}
 
 
 def test_o_6_expiry_stands_between_a_carried_item_and_todays(bank: Bank) -> None:

@@ -206,7 +206,7 @@ class Model:
             case ("hold", _, account, yen, last):
                 reason = self._refusal(account, -yen)
                 if reason in ("", "insufficient-funds") and last is not None and last < self.today:
-                    return "hold-not-open"
+                    return "hold-expired"
                 return reason
             case ("open", _, account):
                 return "account-exists" if account in self.accounts else ""

@@ -346,7 +346,7 @@ def _place_hold(book: Book, changes: Changes, asked: PlaceHold) -> Reason:
         return reason
     assert account is not None
     if asked.expires_on is not None and asked.expires_on < book.date:
-        return Reason.HOLD_NOT_OPEN
+        return Reason.HOLD_EXPIRED
     if account.available_yen < asked.amount_yen:
         return Reason.INSUFFICIENT_FUNDS
     hold = Hold(asked.client, asked.key, asked.account, asked.amount_yen, asked.expires_on, book.date)

@@ -27,6 +27,7 @@ class Reason(Word):
     HOLD_UNKNOWN = 40
     HOLD_NOT_OPEN = 41
     HOLD_EXCEEDED = 42
+    HOLD_EXPIRED = 43
     KEY_REUSED = 90
     DAY_NOT_OPEN = 91
     ITEM_STUCK = 92
