@@ -150,8 +150,10 @@ def _separated(
                 if not in_overlong:  # a record that fills the block: hand out its beginning, skip the rest of it
                     starts, ends, in_overlong = np.array([0]), np.array([len(flat)]), True
                 whole = len(flat)
-            if len(starts):
-                yield _by_lengths(flat, starts, ends, separator, encoding, memoryview(block)[:whole])
+            # in bounded parts: a block of empty lines holds a hundred times as many records as one of full lines
+            for first in range(0, len(starts), records_max):
+                part = slice(first, first + records_max)
+                yield _by_lengths(flat, starts[part], ends[part], separator, encoding, memoryview(block)[:whole])
         carried = bytes(flat[whole:])
         if at_end:
             break
