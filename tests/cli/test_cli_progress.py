@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
+from command import ZENGIN, Kanjo
 
 from kanjo.centercut import RunRow, RunStatus, Totals
+from kanjo.cli.app import main
 from kanjo.cli.progress import Progress
 from kanjo.cli.runs import LiveRuns
+from kanjo.db import Database
 from kanjo.ledger import Phase
 
 
@@ -61,3 +66,38 @@ def test_runs_advance_in_a_log(capsys: pytest.CaptureFixture[str]) -> None:
         live.show([status])
 
     assert capsys.readouterr().err == "run 1 payroll: 1,500 of 2,000, 750 items/s, 1 s left, 25% by Before, running\n"
+
+
+@pytest.fixture
+def impatient(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every step counts as a long one, in commands that run in this process."""
+    monkeypatch.setenv("KANJO_DATABASE_URL", database.url)
+    monkeypatch.setattr("kanjo.cli.progress.QUIET_S", 0.0)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_long_import_of_mandates_tells_how_far_it_is(
+    bank: Kanjo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a long import of accounts does."""
+    file = tmp_path / "mandates.csv"
+    file.write_text("originator,customer,account\n7,1,001-1-1000016\n7,2,001-1-1000016\n", "utf-8")
+
+    assert main(["mandate", "import", str(file)]) == 0
+
+    assert capsys.readouterr().err == "importing mandates: 2 of 2\n"
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_long_outgoing_file_tells_how_far_it_is(
+    bank: Kanjo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a long result file does."""
+    bank("cut", "load", ZENGIN / "payroll.txt")
+    bank("day", "open", "2026-08-25")
+
+    assert main(["cut", "outgoing", "1", "--out", str(tmp_path / "out.txt"), "--json"]) == 0
+
+    captured = capsys.readouterr()
+    records = json.loads(captured.out)["records"]
+    assert captured.err == f"writing the outgoing file of run 1: {records:,}\n"

@@ -35,6 +35,20 @@ def load(store: ledger.PostgresStore, *rows: str, header: str = "originator,cust
     return import_mandates(store, [f"{row}\n" for row in (header, *rows)], name="m.csv")
 
 
+def test_a_long_import_tells_how_far_it_is(store: ledger.PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many mandates of the file stand so far; what the list had already stands at once."""
+    monkeypatch.setattr("kanjo.ledger.mandates.CHUNK_COUNT", 2)
+    account = ledger.show_account(ANN)
+    rows = [f"7,{customer},{account}\n" for customer in range(1, 6)]
+    header = "originator,customer,account\n"
+    import_mandates(store, [header, *rows[:1]], name="m.csv")
+    heard: list[int] = []
+
+    import_mandates(store, [header, *rows], name="m.csv", progress=heard.append)
+
+    assert heard == [2, 4, 5]
+
+
 def loaded(store: ledger.PostgresStore, originator: str = WATER) -> list[tuple[object, ...]]:
     return store.connection.execute(
         "SELECT customer, stopped, from_date, until_date FROM ledger.mandate WHERE originator = %s ORDER BY 3, 1",

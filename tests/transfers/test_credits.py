@@ -208,6 +208,16 @@ def test_r_8_the_outgoing_file_holds_the_other_banks_records(office: Office) -> 
     assert [type(event).__name__ for event in zengin.Reader(BytesIO(first.read_bytes()))][-1] == "FileEnd"
 
 
+def test_a_long_outgoing_file_tells_how_far_it_is(office: Office) -> None:
+    """How many records each chunk had."""
+    run = bank_with_a_run(office)
+    heard: list[int] = []
+
+    transfers.write_outgoing(office.store, run, office.folder / "out.txt", progress=heard.append)
+
+    assert heard == [1]
+
+
 def test_r_8_the_outgoing_file_waits_for_its_date(office: Office) -> None:
     """Before D it is refused, nothing is written, and the run may still be cancelled as a whole."""
     office.accounts((EMPLOYER, FUNDS_YEN), (ONE, 0))

@@ -191,8 +191,8 @@ def outgoing(run: RunArgument, out: OutOption) -> Reply:
     """Write a run's records for other banks, once its date is open; the same bytes every time (R-8)."""
     from kanjo import transfers
 
-    with opened_store() as store:
-        written = transfers.write_outgoing(store, run, out)
+    with opened_store() as store, Progress(f"writing the outgoing file of run {run}") as progress:
+        written = transfers.write_outgoing(store, run, out, progress=progress.advance)
     content = {
         "run": run,
         "out": str(out),

@@ -9,8 +9,9 @@ import msgspec
 import typer
 
 from kanjo.cli.arguments import example
-from kanjo.cli.files import readable
+from kanjo.cli.files import lines_in, readable
 from kanjo.cli.opened import opened_store
+from kanjo.cli.progress import Progress
 from kanjo.cli.reply import Facts, Reply
 
 app = typer.Typer(name="mandate", help="Mandates (口座振替依頼): which debits payers have allowed an originator.")
@@ -27,8 +28,12 @@ def import_(
     from kanjo import ledger
 
     readable(file)
-    with opened_store() as store, file.open(encoding="utf-8", newline="") as text:
-        loaded = ledger.import_mandates(store, text, name=file.name)
+    with (
+        opened_store() as store,
+        file.open(encoding="utf-8", newline="") as text,
+        Progress("importing mandates", total=lines_in(file) - 1) as progress,
+    ):
+        loaded = ledger.import_mandates(store, text, name=file.name, progress=progress.reach)
     content = {"file": str(file)} | msgspec.structs.asdict(loaded)
     facts = {name.replace("_", " "): value for name, value in content.items()}
     return Reply(content, [Facts(facts)])

@@ -7,7 +7,7 @@ before is written, so that loading a large list every day costs no more than its
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date, timedelta
 from typing import TypeAlias, TypeVar
 
@@ -51,17 +51,25 @@ def normal_customer(text: str) -> str:
     return text.zfill(CUSTOMER_LENGTH) if text.isascii() and text.isdigit() else text
 
 
-def import_mandates(store: PostgresStore, lines: Iterable[str], *, name: str, errors_max: int = 100) -> MandatesLoaded:
+def import_mandates(
+    store: PostgresStore,
+    lines: Iterable[str],
+    *,
+    name: str,
+    errors_max: int = 100,
+    progress: Callable[[int], object] = lambda _: None,
+) -> MandatesLoaded:
     """Replace the whole list of every originator that the CSV file names, from the date after the current one.
 
     `lines` is the text of the file called `name`: `originator,customer,account` and, if wanted, `status` (`active` or
-    `stopped`). Loading again on the same date replaces what was loaded on it. Refused: `bad-file`, nothing changed.
+    `stopped`). Loading again on the same date replaces what was loaded on it. `progress` is told how many of the file's
+    mandates stand so far. Refused: `bad-file`, nothing changed.
     """
     mandates = _read(lines, CsvErrors(name, errors_max))
     for _ in range(CONFLICTS_MAX):
         try:
             with store.unit() as unit:
-                return _import_in(unit, mandates)
+                return _import_in(unit, mandates, progress)
         except Conflict as error:
             conflict = error
     raise conflict
@@ -104,7 +112,7 @@ def _account(text: str) -> int | None:
         return None
 
 
-def _import_in(unit: PostgresUnit, mandates: dict[Mandate, bool]) -> MandatesLoaded:
+def _import_in(unit: PostgresUnit, mandates: dict[Mandate, bool], progress: Callable[[int], object]) -> MandatesLoaded:
     today = unit.day().date
     from_date = BEGINNING if today is None else today + timedelta(days=1)
     originators = sorted({originator for originator, _, _ in mandates})
@@ -121,18 +129,22 @@ def _import_in(unit: PostgresUnit, mandates: dict[Mandate, bool]) -> MandatesLoa
             del begun[mandate]
         else:
             ended.append((mandate, since))
+    standing = len(mandates) - len(begun)
     for some in _chunks(ended):
         unit.connection.execute(
             MANDATE_SQL["end_mandates"],
             _columns([mandate for mandate, _ in some])
             | {"from_dates": Date([since for _, since in some]), "until_date": from_date},
         )
+        progress(standing)
     for some_begun in _chunks(sorted(begun.items())):
         unit.connection.execute(
             MANDATE_SQL["begin_mandates"],
             _columns([mandate for mandate, _ in some_begun])
             | {"stoppeds": Bool([stopped for _, stopped in some_begun]), "from_date": from_date},
         )
+        standing += len(some_begun)
+        progress(standing)
     return MandatesLoaded(len(originators), len(mandates), from_date)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -32,11 +33,13 @@ def is_delivered(row: RunRow) -> bool:
     return bool(row.detail.get(DELIVERED))
 
 
-def write_outgoing(store: Store, run: int, path: Path) -> Outgoing:
+def write_outgoing(store: Store, run: int, path: Path, *, progress: Callable[[int], None] = lambda _: None) -> Outgoing:
     """Write the run's records for other banks to `path`: a Zengin file with its own totals, the same bytes every time.
 
-    The file appears only after the run remembers, for good, that it was delivered; until then a cancel waits. Errors
-    (Refused): `run-unknown`, `no-outgoing-file`, `not-due` before its date is open, `run-cancelled` before delivery.
+    The file appears only after the run remembers, for good, that it was delivered; until then a cancel waits.
+    `progress` hears how many records each chunk had.
+    Errors (Refused): `run-unknown`, `no-outgoing-file`, `not-due` before its date is open, `run-cancelled` before
+    delivery.
     """
     with whole_file(path) as stream, store.unit() as unit:
         runs_in(unit).lock_run(run)
@@ -47,6 +50,7 @@ def write_outgoing(store: Store, run: int, path: Path) -> Outgoing:
         writer.header(header)
         for rows in Kept(unit).records(run):
             writer.records(rows)
+            progress(len(rows))
         trailer = writer.trailer()
         writer.end()
         assert (trailer.count, trailer.amount_yen) == (row.other_bank_items, row.other_bank_amount_yen)
