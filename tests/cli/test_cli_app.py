@@ -58,6 +58,13 @@ def test_the_commands_of_the_contract_are_there() -> None:
     assert expected <= {" ".join(path) for path in COMMANDS}
 
 
+def test_no_command_holds_sql() -> None:
+    """Statements live beside the tables that they read, in the rooms that own these (design 3)."""
+    files = (Path(main.__code__.co_filename).parent).glob("*.py")
+
+    assert [file.name for file in files if ".execute(" in file.read_text("utf-8")] == []
+
+
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_every_help_has_an_example_and_says_what_the_command_does(path: tuple[str, ...]) -> None:
     """The example is a line that starts with the command itself."""

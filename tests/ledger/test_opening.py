@@ -60,6 +60,21 @@ def add_items(database: Database, due: date, *items: tuple[int, int, int]) -> in
         return int(row[0])
 
 
+def test_a_ledger_with_an_account_or_a_run_is_not_empty(database: Database, store: ledger.PostgresStore) -> None:
+    """Either makes it somebody's bank; an open date alone does not."""
+    ledger.open_day(database, TODAY)
+    assert ledger.is_empty(store.connection)
+
+    add_items(database, TODAY)
+    assert not ledger.is_empty(store.connection)
+
+    with database.connect(role="owner") as owner:
+        owner.execute("DELETE FROM ledger.run")
+    assert ledger.is_empty(store.connection)
+    import_accounts(store, [f"{HEADER}\n", f"{ledger.show_account(number(1))},ordinary,0,0,open,\n"], name="a.csv")
+    assert not ledger.is_empty(store.connection)
+
+
 def test_a_file_comes_back_as_it_went_in(store: ledger.PostgresStore) -> None:
     """Export gives the imported file again, byte for byte, when it is sorted."""
     with SAMPLE.open(encoding="utf-8", newline="") as lines:

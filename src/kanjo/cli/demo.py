@@ -59,7 +59,7 @@ def demo(
 
 @contextmanager
 def _own_database(here: bool) -> Iterator[Database]:
-    from kanjo import db
+    from kanjo import db, ledger
 
     named = bool(os.environ.get("KANJO_DATABASE_URL"))
     if named and not here:
@@ -74,8 +74,8 @@ def _own_database(here: bool) -> Iterator[Database]:
                 yield own
             return
         with database.connect(autocommit=True) as connection:
-            row = connection.execute("SELECT FROM ledger.account UNION ALL SELECT FROM ledger.run LIMIT 1").fetchone()
-        if row is not None:
+            is_empty = ledger.is_empty(connection)
+        if not is_empty:
             raise Refused("ledger-not-empty", "the demo needs an empty ledger; this one has accounts")
         yield database
 

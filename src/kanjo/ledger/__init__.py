@@ -40,7 +40,7 @@ from kanjo.ledger.instruction import (
 )
 from kanjo.ledger.mandates import MandatesLoaded, import_mandates, normal_customer
 from kanjo.ledger.memory import MemoryStore, MemoryUnit
-from kanjo.ledger.opening import NAME_LENGTH_MAX, export_accounts, import_accounts
+from kanjo.ledger.opening import NAME_LENGTH_MAX, export_accounts, import_accounts, is_empty
 from kanjo.ledger.outcome import Answer, EntryLine, NotDecided, Outcome, Snapshot, Touch
 from kanjo.ledger.partitions import ensure_partitions
 from kanjo.ledger.post import ITEMS_MAX, enquire, post, post_in, post_once, settle, settle_in
@@ -116,6 +116,7 @@ __all__ = [
     "import_accounts",
     "import_mandates",
     "is_account",
+    "is_empty",
     "look_up_hold",
     "normal_customer",
     "open_day",

@@ -98,6 +98,11 @@ def export_accounts(
     return count, row[0]
 
 
+def is_empty(connection: psycopg.Connection[Any]) -> bool:
+    """Whether the ledger has no account and no run: nobody's bank yet."""
+    return connection.execute(OPENING_SQL["any_account_or_run"]).fetchone() is None
+
+
 def _exported(row: tuple[int, int, int, int, int, str | None]) -> tuple[str, str, int, int, str, str]:
     account, product, balance_yen, floor_yen, status, name_kana = row
     return show_account(account), Product(product).word, balance_yen, floor_yen, Status(status).word, name_kana or ""

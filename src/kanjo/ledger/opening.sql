@@ -30,3 +30,9 @@ WHERE run.phase = 1 AND NOT run.closed AND NOT run.cancelled
     SELECT FROM ledger.result
     WHERE result.cell = item.cell AND result.run = item.run AND result.item = item.item
   )
+
+-- name: any_account_or_run
+SELECT FROM ledger.account
+UNION ALL
+SELECT FROM ledger.run
+LIMIT 1
