@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+
 import psycopg
 import pytest
 
@@ -152,3 +154,34 @@ def test_a_password_is_never_shown():
 
     assert "secret" not in connect.without_password("postgresql://kanjo:secret@db.example/kanjo")
     assert "secret" not in repr(db.Database("postgresql://kanjo:secret@db.example/kanjo", False, 180000))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://kanjo:pw@127.0.0.1:hunter2/kanjo",
+        "postgresql://kanjo@127.0.0.1:1/kanjo?sslmode=hunter2",
+        "postgresql://kanjo:pa%zzhunter2@127.0.0.1:1/kanjo",
+        "postgresql://kanjo@127.0.0.1:1/kanjo?hunter2=blue",
+        "password=hunter2 colour",
+        "hunter2",
+    ],
+)
+def test_a_misspelt_url_is_not_repeated(url):
+    """It may hold a password: neither the message, nor the details, nor the trace show any of it."""
+    with pytest.raises(SystemFailed) as caught, db.database(url=url):
+        pass
+
+    error = caught.value
+    assert error.code == "database-url"
+    assert "hunter2" not in "".join(traceback.format_exception(error))
+    assert not error.details
+
+
+def test_an_unknown_host_is_not_repeated():
+    """A sign that was not escaped makes the rest of the password a part of the host."""
+    with pytest.raises(SystemFailed) as caught, db.database(url="postgresql://kanjo:pa@hunter2@127.0.0.1:1/kanjo"):
+        pass
+
+    assert (caught.value.code, caught.value.details) == ("database-unreachable", {})
+    assert "hunter2" not in caught.value.message and caught.value.__suppress_context__

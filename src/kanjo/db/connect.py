@@ -31,6 +31,12 @@ SESSION = {
     "plan_cache_mode": "force_generic_plan",
 }
 
+# Of a URL that cannot be used, psycopg and libpq repeat the part at fault. With a sign out of place that may be a piece
+# of the password (`user:pass@word@host` has the host `word@host`), so none of these words are passed on.
+_VALUE_WORDS = ("connection is bad: invalid",)
+_HOST_WORDS = ("failed to resolve host", "could not translate host name")
+_SPELLING = "Check its spelling: signs such as / : @ % in a name or a password are written as %2F %3A %40 %25."
+
 
 @dataclass(frozen=True, slots=True)
 class Database:
@@ -81,12 +87,15 @@ def reach(url: str, *, embedded: bool) -> Database:
         with psycopg.connect(conninfo(url, "owner")) as connection:
             version = connection.info.server_version
             name = connection.info.dbname
-    except psycopg.ProgrammingError as error:
-        raise SystemFailed(
-            "database-url",
-            f"KANJO_DATABASE_URL is not of the form postgresql://user@host:5432/database: {error}",
-        ) from error
+    except psycopg.ProgrammingError:
+        raise _misspelt() from None
     except psycopg.Error as error:
+        if any(words in str(error) for words in _VALUE_WORDS):
+            raise _misspelt() from None
+        if any(words in str(error) for words in _HOST_WORDS):
+            raise SystemFailed(
+                "database-unreachable", f"The host that KANJO_DATABASE_URL names is not known here. {_SPELLING}"
+            ) from None
         raise explain(error) from error
     if version < VERSION_MIN:
         raise SystemFailed(
@@ -98,6 +107,13 @@ def reach(url: str, *, embedded: bool) -> Database:
             expected=VERSION_MIN,
         )
     return Database(make_conninfo(url, dbname=name), embedded, version)
+
+
+def _misspelt() -> SystemFailed:
+    return SystemFailed(
+        "database-url",
+        f"KANJO_DATABASE_URL is not of the form postgresql://user@host:5432/database. {_SPELLING}",
+    )
 
 
 def without_password(url: str) -> str:
