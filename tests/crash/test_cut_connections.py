@@ -1,4 +1,4 @@
-"""A connection that is lost in the middle of a commit: the caller learns that the outcome is unknown, does it again, and
+"""A connection lost in the middle of a commit: the caller learns that the outcome is unknown, does it again, and
 gets the one true outcome (issue 3, Survival).
 """
 
@@ -21,6 +21,8 @@ pytestmark = pytest.mark.crash
 DEADLINE_S = 30.0
 ACCOUNT = number(1)
 OTHER = number(2)
+NEIGHBOUR = number(900)
+"""Nothing that is lost here touches it."""
 ROWS = [(number(index), 1_000) for index in range(1, 301)]
 FAULTS = [
     pytest.param(Fault(arrives, end), id=f"commit {'arrives' if arrives else 'is lost'}, line {end}")
@@ -36,7 +38,8 @@ def cut(database: db.Database) -> Iterator[Cut]:
     with postgres_cut(database) as found:
         bank = found.bank
         assert isinstance(bank, CutPostgresBank)
-        bank.accounts(ROWS)
+        bank.accounts([*ROWS, (NEIGHBOUR, 1_000)])
+        bank.connection.execute("SET statement_timeout = '30s'")  # who waits in vain fails
         yield found
 
 
@@ -48,12 +51,12 @@ def proxied(database: db.Database, cut: Cut) -> Iterator[tuple[DeafProxy, db.Dat
 
 
 def _lost(proxy: DeafProxy, fault: Fault, cut: Cut, work: Callable[[], object]) -> None:
-    """Do the work over a line that fails at its COMMIT: OutcomeUnknown; and others are served while the line is deaf."""
+    """Do the work over a line that fails at its COMMIT: OutcomeUnknown. Others are served while the line is deaf."""
     proxy.fail_next_commit(fault)
     with ThreadPoolExecutor(1) as thread:
         done = thread.submit(work)
         wait_until(proxy.cut.is_set, "the commit is cut", DEADLINE_S)
-        asked = ledger.deposit(CLIENT, key("meanwhile"), EMPLOYER, 1)
+        asked = ledger.deposit(CLIENT, key("meanwhile"), NEIGHBOUR, 1)
         if fault.end == "goes deaf":
             assert not done.done()
             assert answer(cut.bank, asked).accepted
@@ -135,8 +138,7 @@ def test_a_load(fault: Fault, cut: Cut, proxied: tuple[DeafProxy, db.Database]) 
 
     [status] = centercut.status(cut.store, None, NOW)
     assert status.row.items == 300
-    meanwhile_yen = 1 if fault.end == "goes deaf" else 0
-    assert cut.stored_balance(EMPLOYER) == 1_000_000_000 - 300_000 + meanwhile_yen
+    assert cut.stored_balance(EMPLOYER) == 1_000_000_000 - 300_000
     prove(cut.bank)
 
 
@@ -164,6 +166,7 @@ def test_a_worker(fault: Fault, cut: Cut, proxied: tuple[DeafProxy, db.Database]
 def test_the_switch_of_the_date(fault: Fault, cut: Cut, proxied: tuple[DeafProxy, db.Database]) -> None:
     """Opening the date again opens it, or says that it is open."""
     proxy, database = proxied
+    # a COMMIT that is lost on a deaf line leaves the day taken: the doors wait until the server undoes it by itself
     _lost(proxy, fault, cut, lambda: ledger.open_day(database, TUESDAY))
     if fault.arrives:
         with pytest.raises(Refused) as refused:

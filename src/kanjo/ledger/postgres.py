@@ -25,6 +25,9 @@ DAY_LOCK = 0x4B414E4A4F
 """The advisory lock of the business date: shared by postings, exclusive for `day open` (O-10)."""
 DAY_LOCK_WAIT_MS = 100
 """How long the doors may be held up by one who wants the day for himself; then he tries again (O-10)."""
+DAY_HELD_SILENT_MS = 3_000
+"""Who has the day for himself and falls silent (his line is dead, his process stopped) is undone by the server after so
+long: all doors wait for him."""
 FEW_ACCOUNTS = 500
 """Up to so many accounts a batch is looked up account by account, fair to each; more are read as a range."""
 
@@ -61,6 +64,7 @@ class PostgresUnit:
         self.connection.execute(f"SET LOCAL lock_timeout = {DAY_LOCK_WAIT_MS}")
         self._run(("take_day", {"lock": DAY_LOCK}))
         self.connection.execute("SET LOCAL lock_timeout = 0")
+        self.connection.execute(f"SET LOCAL idle_in_transaction_session_timeout = {DAY_HELD_SILENT_MS}")
 
     def accounts_behind(self, reversals: Sequence[Key], holds: Sequence[Key]) -> set[int]:
         rows = self._run(("accounts_of_requests", _keys(reversals)), ("accounts_of_holds", _keys(holds)))
