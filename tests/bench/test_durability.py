@@ -8,6 +8,8 @@ from kanjo import db
 from kanjo.bench.machine import DURABLE, machine, require_durable
 from kanjo.errors import Refused
 
+pytestmark = pytest.mark.xdist_group("bench")  # one durable server is enough
+
 GOOD = {name: good[0] for name, good in DURABLE.items()}
 
 

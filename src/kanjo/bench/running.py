@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from kanjo import db
 from kanjo.bench.bench import Bench, measure
 from kanjo.bench.beside import Before, Long, LongOthers
 from kanjo.bench.cutting import CenterCut, CenterCutScale
@@ -14,7 +15,6 @@ from kanjo.bench.figure import Figure
 from kanjo.bench.filing import Load, Zengin, ZenginMemory
 from kanjo.bench.ground import Ground
 from kanjo.bench.serving import Online, OnlineHot
-from kanjo.db import Database
 
 BENCHES: dict[str, type[Bench]] = {
     bench.name: bench
@@ -34,13 +34,16 @@ BENCHES: dict[str, type[Bench]] = {
 
 
 def run(
-    server: Database, names: Sequence[str], *, rounds: int = 3, scale: float = 1.0, watch: Callable[[str], None]
+    server: db.Database, names: Sequence[str], *, rounds: int = 3, scale: float = 1.0, watch: Callable[[str], None]
 ) -> list[Figure]:
     """Run the benches one after the other, each on a ground of its own; `watch` is told how far they are."""
-    return [_run_one(server, BENCHES[name], rounds, scale, watch) for name in names]
+    with db.scratch(server, "benchtemplate") as template:
+        return [_run_one(server, BENCHES[name], rounds, scale, watch, template.name) for name in names]
 
 
-def _run_one(server: Database, bench: type[Bench], rounds: int, scale: float, watch: Callable[[str], None]) -> Figure:
+def _run_one(
+    server: db.Database, bench: type[Bench], rounds: int, scale: float, watch: Callable[[str], None], template: str
+) -> Figure:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kanjo-bench-")))
-        return measure(bench(Ground(server, folder, scale, stack)), rounds, watch)
+        return measure(bench(Ground(server, folder, scale, stack, template=template)), rounds, watch)
