@@ -34,6 +34,7 @@ and warnings go to standard error. An error is `{"error": {"code", "message", ..
 | `KANJO_DATABASE_URL` | the database, PostgreSQL 18 or later; unset, an embedded one is used |
 | `KANJO_HOME` | where the embedded database lives; `.kanjo/` in the working folder when unset |
 | `KANJO_BANK_CODE` | this bank's code of four digits; 9999 when unset |
+| `KANJO_ZENGIN_PROFILE` | `strict` or `lenient`: which characters Zengin files may hold; strict when unset |
 | `KANJO_DEBUG` | set to anything: errors show where they came from |
 
 `kanjo --install-completion` lets the shell complete commands and options.

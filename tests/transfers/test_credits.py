@@ -139,15 +139,51 @@ def test_zc_9_a_payment_that_stands_twice_is_a_warning(office: Office) -> None:
     assert (loaded.runs[0].items, loaded.warnings) == (2, ["record 3: same payment as record 2 (ZC-9)"])
 
 
-def test_a_date_just_missed_is_next_years_and_said_so(office: Office) -> None:
-    """R-5 takes the first occurrence; nobody may overlook which year that is."""
+def test_zc_10_a_date_just_missed_is_next_years_only_if_the_operator_says_so(office: Office) -> None:
+    """R-5 takes the first occurrence; a year ahead is outside the window, and nothing is loaded unless confirmed."""
     office.accounts((EMPLOYER, FUNDS_YEN), (ONE, 0))
     path = office.file("11", Group(EMPLOYER, (ONE, 700), due=date(2026, 8, 20)))
-    loaded = office.load(path)
+    before = (office.rows(), office.balances())
+    with pytest.raises(Refused) as caught:
+        office.load(path)
 
-    assert [run.due for run in loaded.runs] == [date(2027, 8, 20)]
-    assert len(loaded.warnings) == 1
-    assert "2027-08-20, 361 days ahead" in loaded.warnings[0]
+    assert (caught.value.code, caught.value.details) == ("outside-window", {"due": "2027-08-20", "ahead_days": 361})
+    assert "2027-08-20, 361 days ahead" in caught.value.message and "--date 2027-08-20" in caught.value.message
+    assert before == (office.rows(), office.balances())
+
+    loaded = office.load(path, due=date(2027, 8, 20))
+
+    assert ([run.due for run in loaded.runs], loaded.warnings) == ([date(2027, 8, 20)], [])
+
+
+@pytest.mark.parametrize(("due", "is_taken"), [(date(2026, 11, 24), True), (date(2026, 11, 25), False)])
+def test_zc_10_the_window_is_92_days(office: Office, due: date, is_taken: bool) -> None:
+    """The last day of it is taken unasked, the next one is not."""
+    office.accounts((EMPLOYER, FUNDS_YEN), (ONE, 0))
+    path = office.file("11", Group(EMPLOYER, (ONE, 700), due=due))
+
+    if is_taken:
+        assert [run.due for run in office.load(path).runs] == [due]
+    else:
+        with pytest.raises(Refused, match="93 days ahead"):
+            office.load(path)
+
+
+def test_a_8_the_lenient_profile_is_chosen_by_the_environment(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the strict one refuses, in the header that names the business and in a record, is read then."""
+    office.accounts((EMPLOYER, FUNDS_YEN), (ONE, 0))
+    header, record, *rest = office.file("21", Group(EMPLOYER, (ONE, 700))).read_bytes().split(b"\r\n")
+    in_header, in_record = office.folder / "header.txt", office.folder / "record.txt"
+    in_header.write_bytes(b"\r\n".join((header[:-1] + b"X", record, *rest)))
+    in_record.write_bytes(b"\r\n".join((header, record[:-1] + b"X", *rest)))
+
+    for path, load in ((in_header, transfers.business_of_file), (in_record, office.load)):
+        with pytest.raises(Refused) as caught:
+            load(path)
+        assert caught.value.code == "bad-file"
+    monkeypatch.setenv("KANJO_ZENGIN_PROFILE", "lenient")
+
+    assert [office.load(path).runs[0].items for path in (in_header, in_record)] == [1, 1]
 
 
 def test_groups_of_a_file_are_runs_of_their_own(office: Office) -> None:

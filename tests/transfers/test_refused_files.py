@@ -190,3 +190,27 @@ def test_the_banks_own_code_has_four_digits(monkeypatch: pytest.MonkeyPatch, tex
     with pytest.raises(KanjoError) as caught:
         transfers.bank_code()
     assert caught.value.code == "bad-bank-code"
+
+
+def test_zc_8_an_amount_of_zero_is_not_loaded_under_the_lenient_profile_either(
+    bank: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The format takes it, the ledger posts nothing: the record is named."""
+    content = bank.file("21", Group(number(1), (number(2), 6), (number(2), 7))).read_bytes()
+    path = bank.folder / "zero.txt"
+    path.write_bytes(content.replace(b"0000000007", b"0000000000", 2).replace(b"000000000013", b"000000000006"))
+    monkeypatch.setenv("KANJO_ZENGIN_PROFILE", "lenient")
+
+    error = refused(bank, path, "bulk-transfer")
+
+    assert (error.code, error.details) == ("zero-amount", {"item": 2})
+
+
+@pytest.mark.parametrize("text", ["Strict", "none", " lenient"])
+def test_a_wrong_profile_is_said_so(bank: Office, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """A misspelt setting never reads a file more or less strictly than was meant."""
+    monkeypatch.setenv("KANJO_ZENGIN_PROFILE", text)
+
+    with pytest.raises(WrongUsage) as caught:
+        transfers.business_of_file(bank.file("21", Group(number(1), (number(2), 6))))
+    assert caught.value.code == "bad-profile"

@@ -10,7 +10,7 @@ from kanjo.transfers.kinds import business_of_file
 from kanjo.transfers.outgoing import Outgoing, write_outgoing
 from kanjo.transfers.result import save_result, write_result
 from kanjo.transfers.returned import give_back
-from kanjo.transfers.settings import bank_code
+from kanjo.transfers.settings import bank_code, zengin_profile
 
 __all__ = [
     "Bonus",
@@ -24,4 +24,5 @@ __all__ = [
     "save_result",
     "write_outgoing",
     "write_result",
+    "zengin_profile",
 ]

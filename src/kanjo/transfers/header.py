@@ -12,7 +12,9 @@ from kanjo.ledger import PostgresUnit, Reason, Status, account_number, show_acco
 from kanjo.transfers.kept import Kept
 
 AHEAD_DAYS_MAX = 92
-"""A date further ahead than a quarter is taken, but the operator is told: a date just missed reads as next year's."""
+"""The acceptance window (ZC-10): further ahead than a quarter the operator must name the date himself, since a date
+just missed reads as next year's.
+"""
 
 _REASON_OF_STATUS = {
     Status.DEBIT_STOPPED: Reason.DEBIT_STOPPED,
@@ -24,7 +26,8 @@ _REASON_OF_STATUS = {
 def due_date(header: Header, loading: Loading) -> date:
     """The date of the header's MMDD: its first occurrence on or after the business date, never moved (R-5, ZC-10).
 
-    Errors (Refused): `no-such-date`, `beyond-calendar`, `date-mismatch`, `not-a-business-day`.
+    Errors (Refused): `no-such-date`, `beyond-calendar`, `date-mismatch`, `not-a-business-day`,
+    `outside-window` unless the operator gave the date.
     """
     due = resolve_month_day(header.month, header.day, loading.today)
     if loading.asked_due not in (None, due):
@@ -43,7 +46,13 @@ def due_date(header: Header, loading: Loading) -> date:
         )
     ahead_days = (due - loading.today).days
     if ahead_days > AHEAD_DAYS_MAX and loading.asked_due is None:
-        loading.warn(f"the header's date {header.month:02d}{header.day:02d} is taken as {due}, {ahead_days} days ahead")
+        raise Refused(
+            "outside-window",
+            f"the header's date {header.month:02d}{header.day:02d} comes next on {due}, {ahead_days} days ahead, and "
+            f"no more than {AHEAD_DAYS_MAX} are taken unasked; if it is meant, confirm it with --date {due}",
+            due=due.isoformat(),
+            ahead_days=ahead_days,
+        )
     return due
 
 

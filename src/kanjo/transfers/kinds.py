@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from kanjo.errors import WrongUsage
 from kanjo.formats.zengin import GroupStart, Reader
+from kanjo.transfers.settings import zengin_profile
 
 BUSINESS_OF_KIND = {
     "11": "payroll",
@@ -26,10 +27,10 @@ PEEK_RECORDS = 64
 def business_of_file(path: Path) -> str:
     """The name of the business that takes the file; reads no more than its first records when these are right.
 
-    Errors: Refused `bad-file` with all that is wrong in the file, WrongUsage `file-unreadable`.
+    Errors: Refused `bad-file` with all that is wrong in the file, WrongUsage `file-unreadable`, `bad-profile`.
     """
     with reading(path) as stream:
-        for event in Reader(stream, name=path.name, chunk_records=PEEK_RECORDS):
+        for event in Reader(stream, name=path.name, profile=zengin_profile(), chunk_records=PEEK_RECORDS):
             if isinstance(event, GroupStart):
                 return BUSINESS_OF_KIND[event.header.kind]
     raise AssertionError("a file without a header was not refused")

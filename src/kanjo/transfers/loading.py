@@ -18,7 +18,7 @@ from kanjo.transfers.customers import normal_customers
 from kanjo.transfers.header import due_date, header_account
 from kanjo.transfers.kept import Kept, keep_where
 from kanjo.transfers.kinds import reading
-from kanjo.transfers.settings import bank_code
+from kanjo.transfers.settings import bank_code, zengin_profile
 
 
 class ZenginBusiness(Business):
@@ -35,14 +35,14 @@ class ZenginBusiness(Business):
     def load(self, source: Path, loading: Loading) -> None:
         """Register a run for each group of the file.
 
-        Errors (Refused, the whole file): `bad-file`, `business-mismatch`, `not-a-request`, `duplicate-file`, and
-        those of `due_date` and `header_account`.
+        Errors (Refused, the whole file): `bad-file`, `business-mismatch`, `not-a-request`, `duplicate-file`,
+        `zero-amount`, and those of `due_date` and `header_account`.
         """
         own_bank = bank_code()
         digests: set[str] = set()
         group: GroupLoading | None = None
         with reading(source) as stream:
-            for event in Reader(stream, name=source.name):
+            for event in Reader(stream, name=source.name, profile=zengin_profile()):
                 match event:
                     case GroupStart():
                         group = GroupLoading(self, event.header, loading, own_bank)
@@ -88,6 +88,13 @@ class GroupLoading:
 
     def add(self, records: Records) -> None:
         """Records of the group; the item number is the record's number in its group."""
+        if not records.amount_yen.all():  # ZC-8 is the strict profile's; no ledger posts nothing
+            number = int(records.number[records.amount_yen == 0][0])
+            raise Refused(
+                "zero-amount",
+                f"data record {number} of its group has an amount of zero; nothing was loaded",
+                item=number,
+            )
         is_own = records.bank == self._own_bank
         others = len(records) - int(np.count_nonzero(is_own))
         if others:
