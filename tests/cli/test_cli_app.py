@@ -58,6 +58,21 @@ def test_the_commands_of_the_contract_are_there() -> None:
     assert expected <= {" ".join(path) for path in COMMANDS}
 
 
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_flags_take_no_value(path: tuple[str, ...]) -> None:
+    """Nor does the help say so (typer would write `<bool>` behind them)."""
+    flags = [param for param in COMMANDS[path].params if getattr(param, "is_bool_flag", False) and param.name != "help"]
+
+    assert [flag.metavar for flag in flags] == [""] * len(flags)
+
+
+def test_target_p99_says_whom_it_heeds() -> None:
+    """Doors that do not publish are not seen: nobody shall think that they are spared."""
+    for path in (("cut", "start"), ("worker",)):
+        [option] = [param for param in COMMANDS[path].params if param.name == "target_p99_ms"]
+        assert "publish their pulse" in option.help
+
+
 def test_no_command_holds_sql() -> None:
     """Statements live beside the tables that they read, in the rooms that own these (design 3)."""
     files = (Path(main.__code__.co_filename).parent).glob("*.py")

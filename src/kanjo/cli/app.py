@@ -43,10 +43,14 @@ def _show_version(asked: bool) -> None:
 @app.callback()
 def _everywhere(
     as_json: Annotated[
-        bool, typer.Option(JSON, help="Print one JSON object; also taken behind the command and its arguments.")
+        bool,
+        typer.Option(JSON, metavar="", help="Print one JSON object; also taken behind the command and its arguments."),
     ] = False,
     show_version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version and exit.")
+        bool,
+        typer.Option(
+            "--version", metavar="", is_eager=True, callback=_show_version, help="Print the version and exit."
+        ),
     ] = False,
 ) -> None:
     """The options of every command; `main` has acted on --json already."""

@@ -96,7 +96,13 @@ RateOption = Annotated[
 ]
 TargetOption = Annotated[
     float | None,
-    typer.Option("--target-p99-ms", min=0.1, metavar="T", help="Yield when the doors' 99th percentile rises over it."),
+    typer.Option(
+        "--target-p99-ms",
+        min=0.1,
+        metavar="T",
+        help="Yield when the 99th percentile of a door rises over it. It heeds doors that publish their pulse; where "
+        "none does, it never yields.",
+    ),
 ]
 
 PhaseWord = Literal["pre-business", "early", "in-business"]

@@ -60,7 +60,8 @@ def bench(
         float, typer.Option(min=0.0001, max=1.0, help="Smaller sizes for a first look; nothing can be missed then.")
     ] = 1.0,
     here: Annotated[
-        bool, typer.Option("--here", help="Work on the server of the database that KANJO_DATABASE_URL names.")
+        bool,
+        typer.Option("--here", metavar="", help="Work on the server of the database that KANJO_DATABASE_URL names."),
     ] = False,
 ) -> Reply:
     """Measure speed against yardsticks, in alternation on the same server: medians and their ratio.

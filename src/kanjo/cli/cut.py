@@ -83,7 +83,9 @@ def start(
     workers: Annotated[int, typer.Option(min=1, max=256, metavar="N", help="Worker processes started here.")] = 2,
     max_rate: RateOption = None,
     target_p99_ms: TargetOption = None,
-    detach: Annotated[bool, typer.Option("--detach", help="Leave them to `kanjo worker` and return.")] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", metavar="", help="Leave them to `kanjo worker` and return.")
+    ] = False,
 ) -> Reply:
     """Settle runs with worker processes and return when they are completed, all or none of them.
 

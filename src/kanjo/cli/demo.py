@@ -40,7 +40,9 @@ def demo(
     report: Annotated[Path, typer.Option(help="Where the report goes.", dir_okay=False)] = Path("kanjo-demo.html"),
     here: Annotated[
         bool,
-        typer.Option("--here", help="Live the day in the database that KANJO_DATABASE_URL names; it must be empty."),
+        typer.Option(
+            "--here", metavar="", help="Live the day in the database that KANJO_DATABASE_URL names; it must be empty."
+        ),
     ] = False,
 ) -> Reply:
     """Live one banking day with live progress: files, date switch under load, the cut beside customers, the proof.
