@@ -53,24 +53,26 @@ def named_in(history: History) -> tuple[set[str], set[int]]:
     return clients, accounts
 
 
-class _Asking(msgspec.Struct):
-    """A call under a key, with the digest of what it asked."""
+class _Asking(msgspec.Struct, frozen=True, gc=False):
+    """A call under a key, with the digest of what it asked.
+
+    `decision` is what it was told, if that is a decision of the ledger (C-2). `may_have_decided`: the key's decision
+    may have been made in this very call.
+    """
 
     call: Call
     fingerprint: UUID
+    decision: Told | None
+    may_have_decided: bool
 
-    @property
-    def decision(self) -> Told | None:
-        """What it was told, if that is a decision of the ledger (C-2)."""
-        told = self.call.told
-        return told if told is not None and told.reason not in NO_ACCOUNT else None
 
-    @property
-    def may_have_decided(self) -> bool:
-        """Whether the decision may have been made in this very call."""
-        if self.call.told is not None:
-            return self.decision is not None and not self.call.told.replayed
-        return self.call.how not in SURELY_NOTHING
+def _asking(call: Call, fingerprint: UUID) -> _Asking:
+    told = call.told
+    if told is None:
+        return _Asking(call, fingerprint, None, call.how not in SURELY_NOTHING)
+    if told.reason in NO_ACCOUNT:
+        return _Asking(call, fingerprint, None, False)
+    return _Asking(call, fingerprint, told, not told.replayed)
 
 
 class _Judging:
@@ -96,7 +98,7 @@ class _Judging:
         keys: dict[Key, list[_Asking]] = {}
         for call in self._history.calls:
             if not isinstance(call.asked, Enquiry):
-                asking = _Asking(call, call.asked.fingerprint())
+                asking = _asking(call, call.asked.fingerprint())
                 keys.setdefault((call.asked.client, call.asked.key), []).append(asking)
                 if asking.decision is not None:
                     continue
