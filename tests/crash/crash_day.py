@@ -313,7 +313,7 @@ class CrashDay:
         assert proof["ok"] and not proof["stuck"] and not proof["pending_count"], proof
         with db.database(self.home) as database:
             self._prove_answers(database)
-            return self._evening(database)
+            return evening_of(database)
 
     def _prove_answers(self, database: db.Database) -> None:
         """Every request was answered with an acceptance, is answered so again, and its entries are those it showed."""
@@ -339,29 +339,29 @@ class CrashDay:
             found = callers.note_of(caller, place, answer)
             assert (found.entries, found.replayed) == (told[caller, place].entries, True), (found, told[caller, place])
 
-    def _evening(self, database: db.Database) -> Evening:
-        with database.connect(role="owner", autocommit=True) as connection:
-            runs = connection.execute(
-                "SELECT run, business, finished, note, items FROM centercut.run ORDER BY run"
-            ).fetchall()
-            reasons = {
-                business: dict(
-                    connection.execute("SELECT item, reason FROM ledger.result WHERE run = %s", (run,)).fetchall()
-                )
-                for run, business, *_ in runs
-            }
-            accounts = {
-                account: tuple(others)
-                for account, *others in connection.execute(
-                    "SELECT account, balance, held, sequence FROM ledger.account"
-                )
-            }
-        assert len(reasons) == len(runs), f"a file was loaded twice: {runs}"
-        return Evening(reasons, accounts, {business: tuple(others) for _, business, *others in runs})
-
     def repeats(self) -> int:
         """How often the callers had to repeat a key."""
         return sum(note.repeats for note in callers.read_journal(self._journal))
+
+
+def evening_of(database: db.Database) -> Evening:
+    """What stands in the books."""
+    with database.connect(role="owner", autocommit=True) as connection:
+        runs = connection.execute(
+            "SELECT run, business, finished, note, items FROM centercut.run ORDER BY run"
+        ).fetchall()
+        reasons = {
+            business: dict(
+                connection.execute("SELECT item, reason FROM ledger.result WHERE run = %s", (run,)).fetchall()
+            )
+            for run, business, *_ in runs
+        }
+        accounts = {
+            account: tuple(others)
+            for account, *others in connection.execute("SELECT account, balance, held, sequence FROM ledger.account")
+        }
+    assert len(reasons) == len(runs), f"a file was loaded twice: {runs}"
+    return Evening(reasons, accounts, {business: tuple(others) for _, business, *others in runs})
 
 
 def _is_dead(pid: int) -> bool:

@@ -14,6 +14,8 @@ from kanjo.centercut.process import Orders, start_worker
 
 STOP_WAIT_S = 60.0
 """A worker told to stop ends after the slice in hand; one that does not in this time is killed, which is safe too."""
+_ASIDES = ("HINT:", "DETAIL:", "CONTEXT:", "LINE ", "^")
+"""What PostgreSQL says behind its message."""
 
 
 class Crew:
@@ -49,8 +51,9 @@ class Crew:
         """The last line that a worker wrote: why it died, if it could say so."""
         for log in self._logs:
             log.seek(0)
-            if lines := log.read().strip().splitlines():
-                return lines[-1].strip()
+            lines = [line.strip() for line in log.read().splitlines()]
+            if said := [line for line in lines if line and not line.startswith(_ASIDES)]:
+                return said[-1]
         return ""
 
     def stop(self) -> None:

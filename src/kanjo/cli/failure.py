@@ -77,6 +77,8 @@ def _of_ledger(error: BaseException) -> KanjoError | None:
     from kanjo import db, ledger
 
     match error:
+        case ledger.OutcomeUnknown(committing=False, __cause__=psycopg.Error() as cause):
+            return db.explain(cause)
         case ledger.OutcomeUnknown():
             return SystemFailed(
                 "outcome-unknown",

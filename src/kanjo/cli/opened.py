@@ -7,22 +7,55 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kanjo.cli.printing import say
+from kanjo.errors import KanjoError, SystemFailed
 
 if TYPE_CHECKING:
     from kanjo.db import Database
     from kanjo.ledger import PostgresStore
 
+_LOST = frozenset({"database-stopped", "database-starting", "database-unreachable", "workers-died"})
+
 
 @contextmanager
 def opened_database() -> Iterator[Database]:
-    """The database of this command; what it waits for (start, recovery) is said on standard error."""
+    """The database of this command; what it waits for (start, recovery) is said on standard error.
+
+    When it was lost under the command because its disk is full, the error is `disk-full`.
+    """
     from kanjo import db
 
     with db.database(progress=say) as database:
-        yield database
+        try:
+            yield database
+        except Exception as error:
+            if database.embedded and _is_loss(error) and (full := db.full_disk()) is not None:
+                raise SystemFailed(full.code, full.message, **_details(error)) from error
+            raise
+
+
+def _is_loss(error: Exception) -> bool:
+    """Whether the database went away under the command, and what was under way is known to be undone."""
+    import psycopg
+
+    from kanjo import db, ledger
+
+    match error:
+        case ledger.OutcomeUnknown():
+            return not error.committing
+        case ledger.StoreFailed(__cause__=psycopg.Error() as cause):
+            return db.explain(cause).code in _LOST
+        case psycopg.Error():
+            return db.explain(error).code in _LOST
+        case SystemFailed():
+            return error.code in _LOST
+    return False
+
+
+def _details(error: Exception) -> dict[str, Any]:
+    return dict(error.details) if isinstance(error, KanjoError) else {}
 
 
 @contextmanager

@@ -7,8 +7,20 @@ server and who still uses it), `migrate.py` (the schema).
 
 from kanjo.db.connect import SERVICE_ROLE, Database, Role
 from kanjo.db.explain import explain
-from kanjo.db.life import Status, down, status, up
+from kanjo.db.life import Status, down, full_disk, status, up
 from kanjo.db.open import database
 from kanjo.db.scratch import scratch
 
-__all__ = ["SERVICE_ROLE", "Database", "Role", "Status", "database", "down", "explain", "scratch", "status", "up"]
+__all__ = [
+    "SERVICE_ROLE",
+    "Database",
+    "Role",
+    "Status",
+    "database",
+    "down",
+    "explain",
+    "full_disk",
+    "scratch",
+    "status",
+    "up",
+]

@@ -8,13 +8,13 @@ from pathlib import Path
 import msgspec
 import psycopg
 
-from kanjo.db import connect, last_out, migrate, server
+from kanjo.db import cluster, connect, last_out, migrate, server
 from kanjo.db import home as homes
 from kanjo.db.connect import Database
 from kanjo.db.explain import explain
 from kanjo.db.home import Home
 from kanjo.db.open import NAME, create_database, database, external_url
-from kanjo.errors import Refused
+from kanjo.errors import Refused, SystemFailed
 
 # How much room the database takes.
 SIZE = "SELECT pg_database_size(current_database())"
@@ -60,6 +60,12 @@ def down(home: Path | None = None, *, progress: Callable[[str], None] | None = N
     chosen = homes.choose(home)
     server.release(chosen, progress or last_out.nothing)
     return status(home)
+
+
+def full_disk(home: Path | None = None) -> SystemFailed | None:
+    """The error to tell when the embedded server is lost because its disk is full, or was a moment ago; else None."""
+    chosen = homes.choose(home)
+    return cluster.disk_full(chosen.path) if server.has_no_room(chosen) else None
 
 
 def status(home: Path | None = None) -> Status:

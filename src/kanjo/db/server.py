@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from psycopg import pq
@@ -33,6 +34,8 @@ SILENT_S_MAX = 120.0
 STARTS_MAX = 5
 DISK_FREE_BYTES_MIN = 1 << 20
 LOG_LINES_SHOWN = 8
+NO_ROOM_RECENT_S = 60.0
+"""A server that found no room and recovered is back within less; what it said before that is another story."""
 
 # How long to wait for the stopped server and its watcher to be seen dead by their parent, us.
 REAP_S_MAX = 1.0
@@ -324,11 +327,31 @@ def _log_tail(home: Home, lines_max: int = LOG_LINES_SHOWN) -> str:
         return ""
 
 
+def has_no_room(home: Home) -> bool:
+    """Whether the disk is full, or was when the server last wrote to its log: it may have ended for that reason."""
+    if shutil.disk_usage(home.path).free < DISK_FREE_BYTES_MIN:  # perhaps no room even to say so in the log
+        return True
+    recent_s = time.time() - NO_ROOM_RECENT_S
+    return any(
+        _is_since(line, recent_s) for line in _log_tail(home, lines_max=200).splitlines() if _tells_no_room(line)
+    )
+
+
+def _tells_no_room(text: str) -> bool:
+    return "No space left on device" in text or "Disk quota exceeded" in text
+
+
+def _is_since(line: str, since_s: float) -> bool:
+    """Whether a line of the server's log was written since then; its time stands first, in UTC."""
+    try:
+        return datetime.strptime(line[:23] + "+0000", "%Y-%m-%d %H:%M:%S.%f%z").timestamp() >= since_s
+    except ValueError:
+        return False
+
+
 def _died(home: Home) -> SystemFailed:
     tail = _log_tail(home)
-    # a full disk may leave no room even to say so in the log
-    no_room = shutil.disk_usage(home.path).free < DISK_FREE_BYTES_MIN
-    if no_room or "No space left on device" in tail or "Disk quota exceeded" in tail:
+    if has_no_room(home) or _tells_no_room(tail):
         return cluster.disk_full(home.path)
     return SystemFailed(
         "server-died",

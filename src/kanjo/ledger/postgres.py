@@ -263,16 +263,20 @@ class PostgresStore:
 
     @contextmanager
     def unit(self) -> Iterator[PostgresUnit]:
+        committing = False
         try:
             with self.connection.transaction():
                 yield PostgresUnit(self.connection, self.cell)
+                committing = True
         except _CONFLICTS as error:
             if isinstance(error, errors.UniqueViolation) and (error.diag.table_name or "").startswith("entry_"):
                 raise LawBroken(f"law 3: an account would have two entries of one sequence: {error}") from error
             raise Conflict(str(error)) from error
         except psycopg.Error as error:
             if self.connection.broken:
-                raise OutcomeUnknown("the database connection was lost; repeat the key to learn the outcome") from error
+                raise OutcomeUnknown(
+                    "the database connection was lost; repeat the key to learn the outcome", committing=committing
+                ) from error
             if _fails_for_all(error):
                 raise StoreFailed(str(error)) from error
             raise

@@ -17,7 +17,14 @@ class Conflict(Exception):
 
 
 class OutcomeUnknown(Exception):
-    """The connection was lost while committing: the caller must repeat the key to learn the one true outcome."""
+    """The connection was lost while committing: the caller must repeat the key to learn the one true outcome.
+
+    `committing` is False when it was lost before that: then nothing happened, and the key is free.
+    """
+
+    def __init__(self, message: str = "", *, committing: bool = True) -> None:
+        super().__init__(message)
+        self.committing = committing
 
 
 class StoreFailed(Exception):
