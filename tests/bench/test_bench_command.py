@@ -165,7 +165,7 @@ def test_interrupted_bench_leaves_no_process(
 ) -> None:
     """Whoever ends it in the middle finds no process of it left; the next bench drops what a killed one left."""
     token = f"bench-{os.getpid()}-{how.name}-{time.monotonic_ns()}"
-    command = [*KANJO, "bench", "online-hot", "--scale", "0.001", "--rounds", "100"]
+    command = [*KANJO, "bench", "online-hot", "--scale", "0.001", "--rounds", "50"]
     running = subprocess.Popen(
         command, env=environment(durable_home) | {"KANJO_TEST_TOKEN": token}, stderr=subprocess.PIPE, text=True
     )

@@ -55,7 +55,7 @@ def bench(
     out: Annotated[
         Path | None, typer.Option(help="Keep the figures here, with the machine they were measured on.", dir_okay=False)
     ] = None,
-    rounds: Annotated[int, typer.Option(min=1, max=100, help="So often subject and yardstick are measured.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, max=50, help="So often subject and yardstick are measured.")] = 3,
     scale: Annotated[
         float, typer.Option(min=0.0001, max=1.0, help="Smaller sizes for a first look; nothing can be missed then.")
     ] = 1.0,
