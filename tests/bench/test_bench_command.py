@@ -161,14 +161,13 @@ def test_somebody_elses_server_is_left_alone(
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_interrupted_bench_leaves_no_process(
-    durable_server: db.Database, durable_home: Path, how: signal.Signals
+    durable_server: db.Database, durable_home: Path, tmp_path: Path, how: signal.Signals
 ) -> None:
     """Whoever ends it in the middle finds no process of it left; the next bench drops what a killed one left."""
     token = f"bench-{os.getpid()}-{how.name}-{time.monotonic_ns()}"
     command = [*KANJO, "bench", "online-hot", "--scale", "0.001", "--rounds", "50"]
-    running = subprocess.Popen(
-        command, env=environment(durable_home) | {"KANJO_TEST_TOKEN": token}, stderr=subprocess.PIPE, text=True
-    )
+    told = {"KANJO_TEST_TOKEN": token, "TMPDIR": str(tmp_path)}  # a killed bench cannot remove its folder
+    running = subprocess.Popen(command, env=environment(durable_home) | told, stderr=subprocess.PIPE, text=True)
     assert running.stderr is not None
     for line in running.stderr:
         if "round 1" in line:
