@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format lock clean
+.PHONY: help setup demo test test-crash lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -28,6 +28,16 @@ lint: setup ## format, lint, types, floors
 
 test: lint ## everything that must hold before a change lands
 	$(BIN)/pytest
+
+# How many days are killed, and which: `make test-crash KANJO_CRASH_ROUNDS=500 KANJO_CRASH_SEED=7`.
+KANJO_CRASH_ROUNDS ?= 54
+KANJO_CRASH_SEED ?= $(shell date +%s)
+KANJO_FUZZ_ROUNDS ?= 50000
+
+test-crash: setup ## kill processes, fill disks, cut lines, bend files (half an hour)
+	KANJO_CRASH_ROUNDS=$(KANJO_CRASH_ROUNDS) KANJO_CRASH_SEED=$(KANJO_CRASH_SEED) \
+	  KANJO_FUZZ_ROUNDS=$(KANJO_FUZZ_ROUNDS) KANJO_FUZZ_SEED=$(KANJO_CRASH_SEED) \
+	  $(BIN)/pytest -n 0 -s tests/crash tests/formats/test_zengin_mutations.py
 
 format: setup ## put the source into the house's format
 	$(BIN)/ruff format .

@@ -1,4 +1,4 @@
-"""A disk that fills up under a load and under a cut: a clear error, nothing half done, and it goes on when there is room
+"""A disk that fills up under a load and under a cut: a clear error, nothing half done, and it goes on with room again
 (issue 3, Survival). How it is under a single statement is told in tests/db/test_disk.py.
 """
 
