@@ -158,7 +158,8 @@ def test_a_worker(fault: Fault, cut: Cut, proxied: tuple[DeafProxy, db.Database]
 
     assert cut.state(run) == "completed"
     assert len(cut.bank.results(run)) == 300
-    assert {cut.stored_balance(account) for account, _ in ROWS} == {2_000}
+    balances = cut.bank.balances()
+    assert {balances[account].balance_yen for account, _ in ROWS} == {2_000}
     prove(cut.bank)
 
 
