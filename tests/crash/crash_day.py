@@ -16,17 +16,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import callers
 import msgspec
+import psycopg
 from assassin import Assassin, Blow, Strike, Victim, children, kill, signal_all, wait_for
 
-from kanjo import db, ledger
+from kanjo import centercut, check, db, ledger
 from kanjo.db import last_out
 from kanjo.demo.town import Town
+from kanjo.errors import KanjoError
 
 MONDAY = date(2026, 8, 24)
 TUESDAY = date(2026, 8, 25)
@@ -159,13 +161,24 @@ class CrashDay:
     def _cut(self) -> None:
         until_s = time.monotonic() + STEP_S_MAX
         while True:
-            status = self._repeat("status", "cut", "status")
-            left = [run["run"] for run in status["runs"] if run["state"] not in ("completed", "cancelled")]
-            if not left:
+            left = self._unfinished()
+            if left == []:
                 return
-            assert time.monotonic() < until_s, f"the cut does not end: {status}"
+            assert time.monotonic() < until_s, f"the cut does not end: {left}"
+            if left is None:
+                continue
             rate = self._morning.scale.rate_per_s
             self._command("cut", "cut", "start", *left, "--workers", 2, "--max-rate", rate)
+
+    def _unfinished(self) -> list[int] | None:
+        """The runs that are to be started yet; None when the database was lost while asking."""
+        try:
+            with db.database(self.home) as database, database.connect(autocommit=True) as connection:
+                found = centercut.status(ledger.PostgresStore(connection), None, datetime.now(UTC))
+                return [status.row.run for status in found if status.row.finished is None]
+        except (KanjoError, psycopg.Error, ledger.OutcomeUnknown, ledger.StoreFailed):
+            assert self._was_struck()
+            return None
 
     def _let_callers_finish(self) -> None:
         """They stop thinking; whoever of them, or of the database, dies meanwhile is started again."""
@@ -309,9 +322,10 @@ class CrashDay:
 
     def prove(self) -> Evening:
         """`kanjo check` is clean and each answer that a caller saw is in the books once; returns what it came to."""
-        proof = self._repeat("check", "check")
-        assert proof["ok"] and not proof["stuck"] and not proof["pending_count"], proof
         with db.database(self.home) as database:
+            with database.connect(autocommit=True) as connection:
+                proof = check.prove(connection)
+            assert proof.ok and not proof.stuck and not proof.pending_count, proof
             self._prove_answers(database)
             return evening_of(database)
 

@@ -32,10 +32,10 @@ FAULTS = [
 
 
 @pytest.fixture
-def cut(database: db.Database) -> Iterator[Cut]:
+def cut(module_database: db.Database) -> Iterator[Cut]:
     """A bank of 300 accounts of 1,000 yen on Monday, reached directly."""
-    ledger.open_day(database, TUESDAY.replace(day=24))
-    with postgres_cut(database) as found:
+    ledger.ensure_partitions(module_database, TUESDAY)
+    with postgres_cut(module_database) as found:
         bank = found.bank
         assert isinstance(bank, CutPostgresBank)
         bank.accounts([*ROWS, (NEIGHBOUR, 1_000)])
@@ -44,9 +44,9 @@ def cut(database: db.Database) -> Iterator[Cut]:
 
 
 @pytest.fixture
-def proxied(database: db.Database, cut: Cut) -> Iterator[tuple[DeafProxy, db.Database]]:
+def proxied(module_database: db.Database, cut: Cut) -> Iterator[tuple[DeafProxy, db.Database]]:
     """The same bank as a client sees it whose line will be cut."""
-    with through_proxy(database) as found:
+    with through_proxy(module_database) as found:
         yield found
 
 
