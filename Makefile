@@ -32,7 +32,7 @@ test: lint ## everything that must hold before a change lands
 # How many days are killed, and which: `make test-crash KANJO_CRASH_ROUNDS=500 KANJO_CRASH_SEED=7`.
 KANJO_CRASH_ROUNDS ?= 54
 KANJO_CRASH_SEED ?= $(shell date +%s)
-KANJO_FUZZ_ROUNDS ?= 50000
+KANJO_FUZZ_ROUNDS ?= 20000
 
 test-crash: setup ## kill processes, fill disks, cut lines, bend files (half an hour)
 	KANJO_CRASH_ROUNDS=$(KANJO_CRASH_ROUNDS) KANJO_CRASH_SEED=$(KANJO_CRASH_SEED) \

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from deaf_proxy import DeafProxy, Fault, through_proxy
 
-from banks import CLIENT, TUESDAY, answer, key, number, prove
+from banks import CLIENT, TUESDAY, answer, key, number, prove, terminate
 from cuts import EMPLOYER, NOW, NOWHERE, Cut, CutPostgresBank, Wages, postgres_cut, wait_until
 from kanjo import centercut, db, ledger
 from kanjo.errors import Refused
@@ -63,6 +63,7 @@ def _lost(proxy: DeafProxy, fault: Fault, cut: Cut, work: Callable[[], object]) 
             proxy.hang_up()
         error = done.exception(DEADLINE_S)
     assert isinstance(error, OutcomeUnknown), error
+    assert error.committing
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -82,6 +83,19 @@ def test_a_posting(fault: Fault, cut: Cut, proxied: tuple[DeafProxy, db.Database
     assert cut.stored_balance(ACCOUNT) == 1_005
     assert len([entry for entry in cut.bank.entries(ACCOUNT) if entry.key == asked.key]) == 1
     prove(cut.bank)
+
+
+def test_a_line_lost_before_the_commit_is_told_apart(cut: Cut, module_database: db.Database) -> None:
+    """Nothing was committed, and the error knows it: a command may say so instead of leaving its user in doubt."""
+    assert isinstance(cut.bank, CutPostgresBank)
+    with module_database.connect(autocommit=True) as connection:
+        store = PostgresStore(connection)
+        terminate(cut.bank.owner, connection)
+        with pytest.raises(OutcomeUnknown) as lost:
+            ledger.post(store, [ledger.deposit(CLIENT, key(1), ACCOUNT, 5)])
+
+    assert not lost.value.committing
+    assert cut.stored_balance(ACCOUNT) == 1_000
 
 
 @pytest.mark.parametrize("fault", FAULTS)
