@@ -116,8 +116,8 @@ def test_a_worker_keeps_its_ceiling(cut: Cut) -> None:
 
 def test_a_worker_yields_to_slow_doors_and_comes_back(cut: Cut) -> None:
     """While the doors are over the target its commits shrink and it rests; then they grow again."""
-    accounts = [cut.bank.account(number(index)) for index in range(1, 4)]
-    run = cut.bills(TUESDAY, *((account, 1) for account in accounts for _ in range(2_000)))
+    account = cut.bank.account(number(1))
+    run = cut.bills(TUESDAY, *((account, 1) for _ in range(6_000)))
     cut.open(TUESDAY)
     cut.start(run)
     time = _Time()

@@ -126,15 +126,6 @@ class MemoryRuns:
     def first_claim(self, run: int, at: datetime) -> None:
         self._change(run, claimed_at=at)
 
-    def accounts_of(self, claimed: Slice, accounts_max: int) -> list[int]:
-        return sorted(
-            {
-                account
-                for account, run, _ in self._tables.items
-                if run == claimed.run and claimed.next_account <= account <= claimed.last_account
-            }
-        )[:accounts_max]
-
     def released(self) -> list[int]:
         today = self.today()
         return [

@@ -47,9 +47,6 @@ class Runs(Protocol):
     def first_claim(self, run: int, at: datetime) -> None:
         """The run is running from now on (R-1)."""
 
-    def accounts_of(self, claimed: Slice, accounts_max: int) -> list[int]:
-        """The next accounts with items in the slice, ascending, at most so many."""
-
     def advance_slice(self, claimed: Slice, next_account: int) -> None:
         """All accounts before this one are settled."""
 
