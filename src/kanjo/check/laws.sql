@@ -211,8 +211,38 @@ SELECT result.run, result.item, result.reason,
   item.run IS NULL OR result.reason <> ALL (%(item_reasons)s::smallint[])
   OR result.reason = %(reason_cancelled)s AND facts.cancelled IS NOT TRUE AS broken
 FROM ledger.outcome AS result
-LEFT JOIN ledger.item USING (cell, run, item)
+LEFT JOIN ledger.item USING (cell, run, account, item)
 LEFT JOIN ledger.run AS facts ON facts.run = result.run
+
+-- name: law_2_spans
+-- A span says as many items, and of as much money, as it stands for, and shares no account with another of its run: else
+-- an item would have no outcome, or two.
+SELECT run, span.first_account, last_account, span.items, coalesce(stood.items, 0) AS items_stored, span.credited,
+  coalesce(stood.credited, 0) AS credited_stored, span.debited, coalesce(stood.debited, 0) AS debited_stored,
+  span.last_before AS last_account_before,
+  (span.items, span.credited, span.debited)
+    IS DISTINCT FROM (coalesce(stood.items, 0), coalesce(stood.credited, 0), coalesce(stood.debited, 0))
+  OR span.first_account <= span.last_before IS TRUE OR facts.run IS NULL AS broken
+FROM (
+  SELECT *, lag(last_account) OVER (PARTITION BY cell, run ORDER BY last_account) AS last_before FROM ledger.span
+) AS span
+LEFT JOIN (
+  SELECT item.cell, item.run, span.last_account, count(*) AS items,
+    sum(item.amount) FILTER (WHERE item.kind = %(item_credit)s) AS credited,
+    sum(item.amount) FILTER (WHERE item.kind <> %(item_credit)s) AS debited
+  FROM ledger.item
+  CROSS JOIN LATERAL (
+    SELECT first_account, last_account, beside
+    FROM ledger.span
+    WHERE span.cell = item.cell AND span.run = item.run AND span.last_account >= item.account
+    ORDER BY span.last_account
+    LIMIT 1
+  ) AS span
+  LEFT JOIN ledger.result USING (cell, run, account, item)
+  WHERE result.run IS NULL AND span.first_account <= item.account AND item.account <> ALL (span.beside)
+  GROUP BY item.cell, item.run, span.last_account
+) AS stood USING (cell, run, last_account)
+LEFT JOIN ledger.run AS facts USING (run)
 
 -- name: law_2_item_entries
 -- An accepted item has exactly its entry: on its account, its amount and sign, valued on its due date, booked on the date
@@ -453,7 +483,8 @@ LEFT JOIN ledger.outcome AS result ON result.cell = item.cell AND result.run = i
 -- On one account booking dates never go backwards, and none is ahead of the bank's own date (D-1).
 SELECT account, sequence, date, date_before, date < date_before OR date > business_date AS broken
 FROM (
-  SELECT account, sequence, date, lag(date, 1, date) OVER (PARTITION BY cell, account ORDER BY sequence) AS date_before
+  SELECT account, sequence, date, lag(date, 1, date) OVER (PARTITION BY cell, account ORDER BY sequence, date)
+    AS date_before
   FROM ledger.entry
 ) AS chained
 CROSS JOIN ledger.day
