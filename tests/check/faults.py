@@ -214,9 +214,9 @@ LAW_2 = (
     fault(
         "spans",
         "more items than it stands for",
-        "UPDATE ledger.span SET items = items + 1 WHERE run = %(run_wages)s AND last_account BETWEEN %(BOB)s AND %(CAM)s",
+        "UPDATE ledger.span SET items = items + 1"
+        " WHERE run = %(run_wages)s AND last_account BETWEEN %(BOB)s AND %(CAM)s",
         run=1,
-        first_account=banking_days.BOB,
     ),
     fault(
         "spans",
@@ -378,8 +378,8 @@ LAW_2 = (
         "run_totals",
         "an item lost since the run was loaded",
         "DELETE FROM ledger.item WHERE run = %(run_coming)s AND item = 1",
-        run=1,
-        first_account=banking_days.BOB,
+        items=2,
+        items_stored=1,
         amount=3,
         amount_stored=2,
     ),
