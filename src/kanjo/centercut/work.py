@@ -104,8 +104,7 @@ def work(
         if done is not None:
             on_step(done)
             seconds = clock.monotonic_s() - began_s
-            p99_us = slowest_p99_us() if flow.target_p99_us is not None else None
-            pace = next_pace(flow, pace, settled=done.settled, seconds=seconds, p99_us=p99_us)
+            pace = next_pace(flow, pace, settled=done.settled, seconds=seconds, p99_us=slowest_p99_us())
             rest(pace, clock, should_stop)
             continue
         if _close_settled(store, runs, find, clock.now()) and runs is not None:

@@ -187,21 +187,19 @@ def decide_stretch(book: StretchBook, items_max: int) -> StretchChanges:
 
 def _cut(book: StretchBook, items_max: int) -> int | None:
     """The first account that this commit leaves alone: beyond the bound, or with more due than was loaded."""
-    rest, accounts = book.rest, book.accounts
-    counts: dict[int, int] = {}
-    for item in rest.items:
-        counts[item[0]] = counts.get(item[0], 0) + 1
-    of_rest = 0
-    for account in sorted(counts.keys() | rest.unfinished):
-        of_rest += counts.get(account, 0)
-        of_plain = int(np.searchsorted(book.plain.account, account))
-        has_more = account in rest.unfinished and account not in book.held
-        if account == accounts[0]:
-            if has_more:
-                return accounts[1] if len(accounts) > 1 else None
-        elif has_more or of_rest + of_plain > items_max:
-            return account
-    return None
+    if not (book.rest.items or book.rest.unfinished):
+        return None
+    accounts = np.array(book.accounts)
+    counts = np.zeros(len(accounts), np.int64)
+    np.add.at(counts, np.searchsorted(accounts, book.plain.account), 1)
+    np.add.at(counts, np.searchsorted(accounts, [item[0] for item in book.rest.items]), 1)
+    left_alone = counts.cumsum() > items_max
+    have_more = sorted(book.rest.unfinished - book.held)
+    left_alone[np.searchsorted(accounts, have_more)] = True
+    if book.accounts[0] in have_more:
+        left_alone[1:] = True
+    left_alone[0] = False
+    return int(accounts[left_alone.argmax()]) if left_alone.any() else None
 
 
 def is_safe(amount_yen: Numbers, *others_yen: Numbers) -> NDArray[np.bool_]:
