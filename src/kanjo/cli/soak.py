@@ -27,7 +27,12 @@ def soak(
     minutes: Annotated[float, typer.Option(min=0.1, max=3_000, help="Length of the run.")] = 30.0,
     seed: Annotated[int, typer.Option(help="Who is killed when, and what the companies pay, follow from it.")] = 1,
     accounts: Annotated[int, typer.Option(min=1_000, max=5_000_000, help="People of the town.")] = 100_000,
-    day_seconds: Annotated[float, typer.Option(min=2, max=3_600, help="Length of a business day, at least.")] = 60.0,
+    day_seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=2, max=3_600, help="Length of a business day, at least; by default 60, or a tenth of a shorter run."
+        ),
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Worker processes.")] = 2,
     rate: Annotated[float, typer.Option(min=1, max=20_000, help="Transactions that callers try in a second.")] = 300.0,
     out: Annotated[Path, typer.Option(help="Where the figures go, samples included.", dir_okay=False)] = Path(
@@ -49,8 +54,8 @@ def soak(
     writable(out)
     writable(chart)
     require_charts()
-    plan = SoakPlan(minutes=minutes, seed=seed, accounts=accounts, day_s=day_seconds, workers=workers, per_s=rate)
-    plan = msgspec.structs.replace(plan, sample_s=min(plan.sample_s, day_seconds / 4))
+    day_s = day_seconds or min(60.0, max(2.0, minutes * 60 / 10))
+    plan = SoakPlan(minutes=minutes, seed=seed, accounts=accounts, day_s=day_s, workers=workers, per_s=rate)
     soaked = live_on(Path(os.environ.get("KANJO_HOME") or ".kanjo").expanduser().resolve(), plan, say)
     with written(out) as text:
         text.write(msgspec.json.format(msgspec.json.encode(soaked), indent=1).decode() + "\n")
@@ -64,9 +69,8 @@ def _reply(soaked: Soaked, out: Path, chart: Path) -> Reply:
     answered, cut_s = sum(day.answered for day in days), sum(day.cut_s for day in days)
     items = sum(day.items for day in days)
     kills: dict[str, int] = {}
-    for day in days:
-        if day.victim is not None:
-            kills[day.victim] = kills.get(day.victim, 0) + 1
+    for strike in soaked.strikes:
+        kills[strike.victim] = kills.get(strike.victim, 0) + 1
     content = {
         "ok": soaked.ok,
         "verdict": soaked.verdict(),
@@ -96,16 +100,21 @@ def _reply(soaked: Soaked, out: Path, chart: Path) -> Reply:
             "proved": f"law 4 every day, {content['calls_proved']:,} calls; all laws {content['whole_proofs']} times",
         }
     )
-    parts: list[Part] = [facts, _table(soaked.trends), f"Figures: {out}. Chart: {chart}.", soaked.verdict()]
+    parts: list[Part] = [facts, *_tables(soaked), f"Figures: {out}. Chart: {chart}.", soaked.verdict()]
     return Reply(content, parts, exit_status=0 if soaked.ok else 1)
 
 
-def _table(trends: list[Trend]) -> Table:
+def _tables(soaked: Soaked) -> list[Part]:
+    """What is worth a line: small tables only when they grew."""
+    sizes = {f"table {stock.table}": stock.size_bytes for day in soaked.days[-1:] for stock in day.stock}
+    shown = [trend for trend in soaked.trends if trend.grew or sizes.get(trend.name, MIB) >= MIB]
     words = {True: "GREW", False: "flat", None: "too short to tell"}
     rows = [
-        [trend.name, *(_shown(value, trend.unit) for value in _values(trend)), words[trend.grew]] for trend in trends
+        [trend.name, *(_shown(value, trend.unit) for value in _values(trend)), words[trend.grew]] for trend in shown
     ]
-    return Table(["", "second quarter", "last quarter", "allowed", "highest", ""], rows)
+    table = Table(["", "second quarter", "last quarter", "allowed", "highest", ""], rows)
+    left = len(soaked.trends) - len(shown)
+    return [table, f"{left} tables of less than 1 MiB did not grow beyond it."] if left else [table]
 
 
 def _values(trend: Trend) -> tuple[float | None, ...]:

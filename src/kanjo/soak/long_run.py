@@ -24,11 +24,11 @@ from kanjo.centercut import RunStatus
 from kanjo.demo import EMPLOYER, Town
 from kanjo.errors import SystemFailed
 from kanjo.soak.message import Book, Crowd, Done, Errand, Load, Loaded, Prove, Proved
-from kanjo.soak.plan import Blow, SoakPlan, Step, blow_of
+from kanjo.soak.plan import VICTIMS, Blow, SoakPlan, Step, Victim, blow_of
 from kanjo.soak.sampling import Sampler, Tally, driver
 from kanjo.soak.server import Server, own_server
 from kanjo.soak.sizes import take_stock, wal_bound
-from kanjo.soak.soaked import Broken, Day, Soaked
+from kanjo.soak.soaked import Broken, Day, Soaked, Strike
 from kanjo.soak.staff import Callers, Errander, Hand, Worker
 from kanjo.soak.trends import CALLERS, WORKER, trends_of
 
@@ -36,7 +36,7 @@ FIRST_DAY = date(2012, 1, 4)
 """Early in the calendar: thousands of days can follow."""
 CLIENT = "soak"
 TICK_S = 0.05
-LOOK_S = 0.25
+LOOK_S = 0.1
 STEP_S_MAX = 900.0
 """A step that takes longer stands still."""
 BEFORE_SHARE = 0.1
@@ -44,7 +44,7 @@ BEFORE_SHARE = 0.1
 WHOLE_PROOF_DAYS = 3
 WHOLE_PROOF_SHARE = 0.2
 """All laws are proved every few days, but not so often that it takes more of the time: it reads all there ever was."""
-GUESSED_S: dict[Step, float] = {"load": 1.5, "cut": 1.0}
+GUESSED_S: dict[Step, float] = {"load": 0.5, "cut": 0.2}
 """How long a step lasts, before one was seen."""
 
 D = TypeVar("D", bound=Done)
@@ -64,12 +64,11 @@ def live_on(place: Path, plan: SoakPlan, watch: Callable[[str], None]) -> Soaked
 class _Today:
     """What happens on one day."""
 
-    def __init__(self, number: int, blow: Blow | None, began_s: float) -> None:
+    def __init__(self, number: int, blows: list[Blow], began_s: float) -> None:
         self.number = number
         self.began_s = began_s
-        self.blow = blow
-        self.struck = ""
-        self.victim = blow.victim if blow is not None else None
+        self.blows = blows
+        self.strikes: list[Strike] = []
         self.tally = Tally()
         self.histories: list[str] = []
         self.took_s: dict[Step, float] = {}
@@ -89,7 +88,8 @@ class _LongRun:
         self._workers: list[tuple[Worker, int]] = []
         self._callers: Callers | None = None
         self._errand: Errander | None = None
-        self._postponed: Blow | None = None
+        self._postponed: list[Blow] = []
+        self._struck: set[Victim] = set()
         self._usual_s: dict[Step, float] = dict(GUESSED_S)
         self._whole_proof: tuple[int, float, float] = (-WHOLE_PROOF_DAYS, 0.0, 0.0)
         self._unsampled = Tally()
@@ -97,7 +97,7 @@ class _LongRun:
         self._connection: psycopg.Connection[Any] | None = None
         self._connected_at_kills = -1
         self._date = FIRST_DAY
-        self._today = _Today(1, blow_of(plan.seed, 1), 0.0)
+        self._today = _Today(0, [], 0.0)
 
     # -- the whole ---------------------------------------------------------------------------------------------------
 
@@ -128,20 +128,22 @@ class _LongRun:
         )
 
     def _is_over(self) -> bool:
-        return self._elapsed_s() >= self._plan.minutes * 60
+        """A run in which not every kind was killed once shows too little, whatever the time."""
+        return self._elapsed_s() >= self._plan.minutes * 60 and len(self._struck) == len(VICTIMS)
 
     def _live_day(self, number: int) -> None:
         """One business day, from the files of the next date until everything is settled and proved."""
         plan, day_s = self._plan, self._plan.day_s
-        blow, self._postponed = self._postponed or blow_of(plan.seed, number), None
-        self._today = today = _Today(number, blow, self._elapsed_s())
+        blow = blow_of(plan.seed, number)
+        blows, self._postponed = self._postponed + ([blow] if blow is not None else []), []
+        self._today = today = _Today(number, blows, self._elapsed_s())
         self._give_book()
         due = JAPAN.next_business_day(self._date)
         runs = self._load(due)
         self._open(due, runs)
         self._pass("before", day_s * BEFORE_SHARE)
         found = self._cut(runs)
-        left_s = today.began_s + day_s - self._elapsed_s() - self._usual_s.get("check", 0.0)
+        left_s = today.began_s + day_s - self._elapsed_s()
         self._pass("calm", max(left_s, 0.05 * day_s))
         self._close_book()
         proved, whole = self._prove()
@@ -165,8 +167,7 @@ class _LongRun:
             repeats=tally.repeats,
             p50_ms=tally.percentile_ms(50),
             p99_ms=tally.percentile_ms(99),
-            struck=today.struck,
-            victim=today.victim if today.struck else None,
+            strikes=today.strikes,
             calls=proved.calls,
             proof_s=today.took_s["check"],
             whole_proof=whole,
@@ -296,21 +297,19 @@ class _LongRun:
             self._start_callers()
 
     def _strike_if_due(self, step: Step, in_step_s: float, usual_s: float) -> None:
-        blow = self._today.blow
-        if blow is None:
-            return
-        is_its_step = step == blow.step and in_step_s >= blow.share * usual_s
-        is_late = step == "calm" and blow.step != "calm"
-        if not (is_its_step or is_late):
-            return
-        self._today.blow = None
-        if blow.victim == "loader" and is_late:
-            self._postponed = blow  # it was done too soon: another day
-            return
-        self._strike(blow, step)
+        for blow in list(self._today.blows):
+            is_due = step == blow.step and in_step_s >= blow.share * usual_s
+            is_late = step == "calm" and blow.step != "calm"
+            if is_late and blow.victim == "loader":  # it was done too soon: another day
+                self._today.blows.remove(blow)
+                self._postponed.append(blow)
+            elif is_due or is_late:
+                self._today.blows.remove(blow)
+                self._strike(blow.victim, step)
 
-    def _strike(self, blow: Blow, step: Step) -> None:
-        match blow.victim:
+    def _strike(self, victim: Victim, step: Step) -> None:
+        at_s = self._elapsed_s()
+        match victim:
             case "worker":
                 self._workers[0][0].kill()
             case "callers":
@@ -322,7 +321,8 @@ class _LongRun:
             case "server":
                 self._server.kill()
                 self._server.start()
-        self._today.struck = f"{blow.victim} killed ({step})"
+        self._struck.add(victim)
+        self._today.strikes.append(Strike(victim, step, at_s))
 
     def _give_book(self) -> None:
         """The callers got it already when the day before was closed; the first day they begin with it."""
@@ -403,8 +403,9 @@ def _client(day: int) -> str:
 def _line_of(day: Day) -> str:
     wait = "-" if day.p99_ms is None else f"{day.p99_ms:,.0f} ms"
     laws = "all laws" if day.whole_proof else "law 4"
+    killed = "".join(f"; {strike.victim} killed ({strike.step})" for strike in day.strikes)
     return (
         f"{day.ended_s:7,.0f} s  day {day.number}, {day.date}: {day.items:,} items in {day.cut_s:,.1f} s, "
         f"{day.by_before:,} by Before; {day.answered:,} answers, p99 {wait}; {laws} proved from {day.calls:,} calls "
-        f"in {day.proof_s:,.1f} s{'; ' + day.struck if day.struck else ''}"
+        f"in {day.proof_s:,.1f} s{killed}"
     )

@@ -22,7 +22,7 @@ STEPS_OF: dict[Victim, tuple[Step, ...]] = {
 
 
 class SoakPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """How long the run is, how big the bank, how fast its days. A sample is taken every `sample_s`."""
+    """How long the run is, how big the bank, how fast its days."""
 
     minutes: float = 30.0
     seed: int = 1
@@ -31,7 +31,11 @@ class SoakPlan(msgspec.Struct, frozen=True, kw_only=True):
     workers: int = 2
     callers: int = 24
     per_s: float = 300.0
-    sample_s: float = 5.0
+
+    @property
+    def sample_s(self) -> float:
+        """Often enough that each step of a short day is seen."""
+        return min(5.0, self.day_s / 6)
 
     @property
     def online_accounts(self) -> int:

@@ -7,7 +7,7 @@ import datetime
 import msgspec
 
 from kanjo.check import LawProof
-from kanjo.soak.plan import SoakPlan, Victim
+from kanjo.soak.plan import SoakPlan, Step, Victim
 from kanjo.soak.verdict import Trend
 
 
@@ -56,8 +56,16 @@ class Stock(msgspec.Struct, frozen=True, array_like=True):
     rows: int
 
 
+class Strike(msgspec.Struct, frozen=True, array_like=True):
+    """Who was killed, in which step of the day, and when."""
+
+    victim: Victim
+    step: Step
+    at_s: float
+
+
 class Day(msgspec.Struct, frozen=True, kw_only=True):
-    """One business day. `struck` tells who was killed, and in which step."""
+    """One business day."""
 
     number: int
     date: datetime.date
@@ -73,8 +81,7 @@ class Day(msgspec.Struct, frozen=True, kw_only=True):
     repeats: int
     p50_ms: float | None
     p99_ms: float | None
-    struck: str
-    victim: Victim | None
+    strikes: list[Strike]
     calls: int
     proof_s: float
     whole_proof: bool
@@ -106,6 +113,10 @@ class Soaked(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def unjudged(self) -> list[Trend]:
         return [trend for trend in self.trends if trend.grew is None]
+
+    @property
+    def strikes(self) -> list[Strike]:
+        return [strike for day in self.days for strike in day.strikes]
 
     @property
     def ok(self) -> bool:
