@@ -14,7 +14,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psycopg
 import pytest
+
+from kanjo import db
+from kanjo.errors import SystemFailed
+from kanjo.soak import SoakPlan, live_on, long_run
+from kanjo.soak.sizes import take_stock
+from kanjo.soak.soaked import Stock
+from kanjo.soak.staff import Worker
 
 KANJO = [str(Path(sys.executable).with_name("kanjo"))]
 SMALL = ("--accounts", "1000", "--rate", "100", "--day-seconds", "5")
@@ -160,6 +168,41 @@ def test_an_interrupted_soak_leaves_no_process(place: Path, how: signal.Signals)
     assert soak.returncode != 0
     if how != signal.SIGKILL:
         assert list(home.iterdir()) == []
+
+
+def test_money_out_of_nothing_ends_the_run(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A yen is put into every account behind the ledger's back: the next day's proof names the broken law."""
+
+    def take_stock_and_cheat(connection: psycopg.Connection[Any]) -> list[Stock]:
+        connection.execute("UPDATE ledger.account SET balance = balance + 1")
+        return take_stock(connection)
+
+    monkeypatch.setattr(long_run, "take_stock", take_stock_and_cheat)
+    told: list[str] = []
+
+    soaked = live_on(place / "cheated", SoakPlan(minutes=5, seed=3, accounts=1000, day_s=2, per_s=100), told.append)
+
+    assert not soaked.ok and [broken.day for broken in soaked.broken] == [2]
+    assert soaked.verdict().startswith("BROKEN: day 2: law 4 (answered means kept)")
+    assert [law.law for law in soaked.broken[0].laws] == [4] and told[-2].startswith("BROKEN on day 2")
+    assert not (place / "cheated").exists()
+
+
+def test_a_death_that_nobody_ordered_ends_the_run(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that ends by itself is a fault, and its last words are told."""
+
+    class Deserter(Worker):
+        def __init__(self, database: db.Database) -> None:
+            super().__init__(database)
+            os.kill(self.pid, signal.SIGTERM)
+
+    monkeypatch.setattr(long_run, "Worker", Deserter)
+
+    with pytest.raises(SystemFailed) as failed:
+        live_on(place / "deserted", SoakPlan(minutes=5, accounts=1000, day_s=2), lambda _: None)
+
+    assert failed.value.code == "workers-died"
+    assert not (place / "deserted").exists()
 
 
 def test_a_server_of_somebody_else_is_not_killed(place: Path) -> None:

@@ -19,8 +19,13 @@ Memory = Callable[[str, float], int]
 Table = Callable[[int], tuple[int, int]]
 
 
-def samples(memory: Memory = lambda role, at_s: 50 * MIB, *, worker_lives_s: float = RUN_S) -> list[Sample]:
-    """A look every five seconds. Workers are replaced by another after `worker_lives_s`."""
+def samples(
+    memory: Memory = lambda role, at_s: 50 * MIB, *, worker_lives_s: float = RUN_S, proving: bool = False
+) -> list[Sample]:
+    """A look every five seconds. Workers are replaced by another after `worker_lives_s`.
+
+    `proving`: a check runs in the last fifth of the time.
+    """
     found = []
     for place in range(1, int(RUN_S / 5) + 1):
         at_s = place * 5.0
@@ -30,6 +35,7 @@ def samples(memory: Memory = lambda role, at_s: 50 * MIB, *, worker_lives_s: flo
             Sample(
                 at_s=at_s,
                 day=1 + place // 12,
+                step="check" if proving and at_s > RUN_S * 0.8 else "calm",
                 processes=[Process(role, pid, memory(role, at_s), 10) for role, pid in roles],
                 connections=5,
                 wal_bytes=GIB,
@@ -100,6 +106,13 @@ def test_young_processes_that_grow_with_the_bank_are_named() -> None:
     )
 
     assert grown(looked, days()) == ["memory of the worker"]
+
+
+def test_what_a_check_takes_is_no_growth() -> None:
+    """The last proof of a long run takes minutes, and memory of the server's."""
+    found = samples(lambda role, at_s: (50 + 200 * (role == "server" and at_s > RUN_S * 0.8)) * MIB, proving=True)
+
+    assert grown(found, days()) == []
 
 
 def test_a_table_that_gains_no_rows_may_not_grow() -> None:

@@ -25,7 +25,7 @@ from kanjo.demo import EMPLOYER, Town
 from kanjo.errors import SystemFailed
 from kanjo.soak.message import Book, Crowd, Done, Errand, Load, Loaded, Prove, Proved
 from kanjo.soak.plan import VICTIMS, Blow, SoakPlan, Step, Victim, blow_of
-from kanjo.soak.sampling import Sampler, Tally, driver
+from kanjo.soak.sampling import Sampler, Standing, Tally, driver
 from kanjo.soak.server import Server, own_server
 from kanjo.soak.sizes import take_stock, wal_bound
 from kanjo.soak.soaked import Broken, Day, Soaked, Strike
@@ -92,6 +92,7 @@ class _LongRun:
         self._struck: set[Victim] = set()
         self._usual_s: dict[Step, float] = dict(GUESSED_S)
         self._whole_proof: tuple[int, float, float] = (-WHOLE_PROOF_DAYS, 0.0, 0.0)
+        self._step: Step = "calm"
         self._unsampled = Tally()
         self._lock = threading.Lock()
         self._connection: psycopg.Connection[Any] | None = None
@@ -251,6 +252,7 @@ class _LongRun:
         self, step: Step, is_done: Callable[[], bool], *, every_s: float = TICK_S, usual_s: float | None = None
     ) -> None:
         """Look until it is done; strike when it is time to; start again who died of a blow."""
+        self._step = step
         began_s = time.monotonic()
         usual_s = self._usual_s.get(step, 0.0) if usual_s is None else usual_s
         while True:
@@ -359,14 +361,14 @@ class _LongRun:
             with self._lock:
                 self._unsampled.add(seen)
 
-    def _look(self) -> tuple[int, list[tuple[str, int]], int, Tally]:
+    def _look(self) -> Standing:
         """For the sampler, in its thread."""
         with self._lock:
             tally, self._unsampled = self._unsampled, Tally()
         here = [driver(), *((WORKER, worker.pid) for worker, _ in self._workers)]
         if self._callers is not None:
             here.append((CALLERS, self._callers.pid))
-        return self._today.number, here, self._server.pid, tally
+        return Standing(self._today.number, self._step, here, self._server.pid, tally)
 
     def _end_staff(self) -> None:
         """At once: a killed process of ours leaves nothing undone that anybody wants."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import threading
 import time
+from array import array
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -18,6 +19,7 @@ from kanjo import db
 from kanjo.errors import KanjoError
 from kanjo.soak import proc
 from kanjo.soak.message import Seen
+from kanjo.soak.plan import Step
 from kanjo.soak.sizes import server_now, sizes
 from kanjo.soak.soaked import Process, Sample
 from kanjo.soak.trends import DRIVER, SERVER_ROLE
@@ -30,12 +32,12 @@ class Tally:
 
     def __init__(self) -> None:
         self.began_s = time.monotonic()
-        self.waits_us: list[int] = []
+        self.waits_us = array("Q")  # a number for each answer of a day: eight bytes, not an object
         self.refused = self.undecided = self.repeats = 0
 
     def add(self, seen: Sequence[Seen]) -> None:
         for line in seen:
-            self.waits_us += line.waits_us
+            self.waits_us.extend(line.waits_us)
             self.refused += line.refused
             self.undecided += line.undecided
             self.repeats += line.repeats
@@ -45,10 +47,20 @@ class Tally:
         return round(float(np.percentile(self.waits_us, percent)) / 1000, 2) if self.waits_us else None
 
 
+class Standing(NamedTuple):
+    """How things stand: the day and its step, processes by role and pid, the server's pid, what callers have seen."""
+
+    day: int
+    step: Step
+    processes: list[tuple[str, int]]
+    server: int
+    tally: Tally
+
+
 class Sampler:
     """Looks every `every_s` in a thread of its own until it is stopped.
 
-    `look` tells the day, the processes there are by role, the server's pid, and what the callers have seen.
+    `look` tells how things stand.
     """
 
     def __init__(
@@ -56,7 +68,7 @@ class Sampler:
         database: db.Database,
         file: Path,
         every_s: float,
-        look: Callable[[], tuple[int, list[tuple[str, int]], int, Tally]],
+        look: Callable[[], Standing],
     ) -> None:
         self._database = database
         self._file = file
@@ -89,8 +101,9 @@ class Sampler:
             self._connection.close()
 
     def _sample(self) -> Sample:
-        day, here, server, tally = self._look()
-        processes = [found for role, pid in here if (found := _process(role, pid)) is not None]
+        standing = self._look()
+        server, tally = standing.server, standing.tally
+        processes = [found for role, pid in standing.processes if (found := _process(role, pid)) is not None]
         processes += [
             Process(SERVER_ROLE, server, memory, None)
             for pid in (server, *proc.children(server))
@@ -98,7 +111,8 @@ class Sampler:
         ]
         sample = Sample(
             at_s=self.elapsed_s(),
-            day=day,
+            day=standing.day,
+            step=standing.step,
             processes=processes,
             answered=len(tally.waits_us),
             seconds=time.monotonic() - tally.began_s,

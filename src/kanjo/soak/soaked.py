@@ -38,6 +38,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
 
     at_s: float
     day: int
+    step: Step
     processes: list[Process]
     connections: int | None = None
     wal_bytes: int | None = None
