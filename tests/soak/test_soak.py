@@ -20,6 +20,7 @@ import pytest
 from kanjo import db
 from kanjo.errors import SystemFailed
 from kanjo.soak import SoakPlan, live_on, long_run
+from kanjo.soak.server import own_server
 from kanjo.soak.sizes import take_stock
 from kanjo.soak.soaked import Stock
 from kanjo.soak.staff import Worker
@@ -140,12 +141,22 @@ def processes_of(token: str) -> list[int]:
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_soak_leaves_no_process(place: Path, how: signal.Signals) -> None:
-    """Nor a folder, unless it was killed outright: then whatever it started ends by itself."""
+    """Nor a folder. When it was killed outright, whatever it started ends by itself, and the next one tidies up."""
     token = f"soak-{how.name}-{time.monotonic_ns()}"
     home = place / token
     home.mkdir(mode=0o711)
     soak = subprocess.Popen(
-        [*KANJO, "soak", *SMALL, "--out", str(place / "i.json"), "--chart", str(place / "i.svg")],
+        [
+            *KANJO,
+            "soak",
+            *SMALL[:4],
+            "--day-seconds",
+            "2",
+            "--out",
+            str(place / "i.json"),
+            "--chart",
+            str(place / "i.svg"),
+        ],
         env=environment(home, token),
         stderr=subprocess.PIPE,
         text=True,
@@ -166,8 +177,11 @@ def test_an_interrupted_soak_leaves_no_process(place: Path, how: signal.Signals)
         time.sleep(0.05)
     assert processes_of(token) == []
     assert soak.returncode != 0
-    if how != signal.SIGKILL:
-        assert list(home.iterdir()) == []
+    if how == signal.SIGKILL:
+        [left] = home.iterdir()
+        with own_server(home) as server:
+            assert not left.exists() and server.folder.exists()
+    assert list(home.iterdir()) == []
 
 
 def test_money_out_of_nothing_ends_the_run(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -275,10 +275,11 @@ class _LongRun:
             self._until(step, lambda hand=errander: not hand.lives)  # type: ignore[misc]
             self._errand = None
             found = errander.answer(kind)
+            if found is None and not errander.was_killed and self._server.kills == kills:
+                raise SystemFailed("errand-failed", f"the process that should {step} ended: {errander.last_words()}")
+            errander.forget()
             if found is not None:
                 break
-            if not errander.was_killed and self._server.kills == kills:
-                raise SystemFailed("errand-failed", f"the process that should {step} ended: {errander.last_words()}")
         self._today.took_s[step] = time.monotonic() - began_s
         return found
 

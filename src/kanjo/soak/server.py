@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import shutil
@@ -16,6 +17,9 @@ from kanjo.errors import SystemFailed
 from kanjo.soak import proc
 
 END_S_MAX = 60.0
+PREFIX = "soak-"
+LOCK = "soak.lock"
+"""Held as long as the run lives: the kernel lets go of it, however it dies."""
 
 
 class Server:
@@ -51,12 +55,19 @@ class Server:
 
 @contextmanager
 def own_server(place: Path) -> Iterator[Server]:
-    """A new one; when the block ends, however it ends, its processes and its folder are removed."""
-    folder = place / f"soak-{secrets.token_hex(4)}"
-    sockets: list[Path] = []
+    """A new one; when the block ends, however it ends, its processes and its folder are removed.
+
+    What a killed run left is removed by the next one at the same place.
+    """
     is_new = not place.exists()
+    _remove_abandoned(place)
+    folder = place / f"{PREFIX}{secrets.token_hex(4)}"
+    sockets: list[Path] = []
+    lock = -1
     try:
         with db.database(folder / "home") as database:
+            lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(lock, fcntl.LOCK_EX)
             server = Server(folder, database)
             sockets.append(server.socket)
             try:
@@ -65,8 +76,18 @@ def own_server(place: Path) -> Iterator[Server]:
                 server.kill()  # nothing of it is wanted any more: no last checkpoint
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        if lock >= 0:
+            os.close(lock)
         for socket in sockets:  # a short one elsewhere if the folder's path is too long for a socket
             shutil.rmtree(socket, ignore_errors=True)
         if is_new:
             with suppress(OSError):  # somebody else has moved in meanwhile
                 place.rmdir()
+
+
+def _remove_abandoned(place: Path) -> None:
+    for lock in place.glob(f"{PREFIX}*/{LOCK}"):
+        with suppress(OSError), lock.open("r+b") as held:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)  # BlockingIOError: a run that lives
+            if not db.status(lock.parent / "home").running:
+                shutil.rmtree(lock.parent, ignore_errors=True)

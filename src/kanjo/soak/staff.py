@@ -50,8 +50,8 @@ class Hand:
         return f"{lines[-1] if lines else 'it said nothing'} (status {self._process.returncode})"
 
     def forget(self) -> None:
-        """Close what is open towards it."""
-        for stream in (self._process.stdin, self._process.stdout):
+        """Close what is open towards it, its log too."""
+        for stream in (self._process.stdin, self._process.stdout, self._log):
             if stream is not None:
                 with suppress(OSError):
                     stream.close()
@@ -96,10 +96,9 @@ class Errander(Hand):
             self._out = self._process.stdout.read()
 
     def answer(self, kind: type[D]) -> D | None:
-        """What it brought; None when it ended without."""
+        """What it brought, once it has ended; None when it ended without."""
         self._process.wait()
         self._reader.join()
-        self.forget()
         return msgspec.json.decode(self._out, type=kind) if self._process.returncode == 0 else None
 
 
