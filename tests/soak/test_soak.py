@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ import pytest
 
 from kanjo import db
 from kanjo.errors import SystemFailed
-from kanjo.soak import SoakPlan, live_on, long_run
+from kanjo.soak import SoakPlan, household, live_on, long_run
 from kanjo.soak.server import own_server
 from kanjo.soak.sizes import take_stock
 from kanjo.soak.soaked import Stock
@@ -127,7 +127,7 @@ def test_figures_and_chart_are_all_it_leaves(ran: Ran) -> None:
 
 
 def processes_of(token: str) -> list[int]:
-    """Processes whose environment holds the token, and those of the server, which has an environment of its own."""
+    """Processes whose environment holds the token, and the server, whose command line names the home."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
@@ -137,6 +137,14 @@ def processes_of(token: str) -> list[int]:
             except OSError:
                 continue
     return found
+
+
+def wait_until(condition: Callable[[], object], what: str) -> None:
+    """Wait for a condition, not for a time."""
+    until_s = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < until_s, f"waited in vain: {what}"
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
@@ -163,19 +171,19 @@ def test_an_interrupted_soak_leaves_no_process(place: Path, how: signal.Signals)
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     assert soak.stderr is not None
-    for line in soak.stderr:
-        if "day 1," in line:
-            break
-    assert len(processes_of(token)) >= 5
+    try:
+        for line in soak.stderr:
+            if "living for" in line:
+                break
+        wait_until(lambda: len(processes_of(token)) >= 6, "itself, the server, its watcher, the callers, two workers")
+        soak.send_signal(how)
+        soak.wait(timeout=DEADLINE_S)
+    finally:
+        soak.kill()
+        soak.wait()
+        soak.stderr.close()
 
-    soak.send_signal(how)
-    soak.wait(timeout=DEADLINE_S)
-    soak.stderr.close()
-
-    until_s = time.monotonic() + DEADLINE_S
-    while processes_of(token) and time.monotonic() < until_s:
-        time.sleep(0.05)
-    assert processes_of(token) == []
+    wait_until(lambda: processes_of(token) == [], "everything has ended")
     assert soak.returncode != 0
     if how == signal.SIGKILL:
         [left] = home.iterdir()
@@ -210,7 +218,7 @@ def test_a_death_that_nobody_ordered_ends_the_run(place: Path, monkeypatch: pyte
             super().__init__(database)
             os.kill(self.pid, signal.SIGTERM)
 
-    monkeypatch.setattr(long_run, "Worker", Deserter)
+    monkeypatch.setattr(household, "Worker", Deserter)
 
     with pytest.raises(SystemFailed) as failed:
         live_on(place / "deserted", SoakPlan(minutes=5, accounts=1000, day_s=2), lambda _: None)

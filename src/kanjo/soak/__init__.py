@@ -1,8 +1,8 @@
 """The long run: one bank, business day after business day, beside kills, until the time is over; does anything grow?
 
 It uses the other rooms as their users do, on an embedded server of its own that it also kills, and posts nothing by
-itself. Start reading at `long_run.py`; `callers.py` and `errand.py` are its processes, `verdict.py` says what "flat"
-means.
+itself. Start reading at `long_run.py` (a day) and `household.py` (who takes part and is killed); `callers.py` and
+`errand.py` are its processes, `verdict.py` says what "flat" means.
 """
 
 from kanjo.soak.long_run import live_on

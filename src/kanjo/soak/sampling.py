@@ -48,8 +48,11 @@ class Tally:
 
 
 class Standing(NamedTuple):
-    """How things stand: the day and its step, processes by role and pid, the server's pid, what callers have seen."""
+    """How things stand: the run's clock, the day and its step, processes by role and pid, the server's pid, and what
+    callers have seen since the last look.
+    """
 
+    at_s: float
     day: int
     step: Step
     processes: list[tuple[str, int]]
@@ -74,7 +77,6 @@ class Sampler:
         self._file = file
         self._every_s = every_s
         self._look = look
-        self._began_s = time.monotonic()
         self._over = threading.Event()
         self._connection: psycopg.Connection[Any] | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -88,9 +90,6 @@ class Sampler:
     def samples(self) -> list[Sample]:
         """All of them, once it is stopped."""
         return [msgspec.json.decode(line, type=Sample) for line in self._file.read_bytes().splitlines()]
-
-    def elapsed_s(self) -> float:
-        return time.monotonic() - self._began_s
 
     def _run(self) -> None:
         with self._file.open("wb") as file:
@@ -110,7 +109,7 @@ class Sampler:
             if (memory := proc.memory_bytes(pid)) is not None
         ]
         sample = Sample(
-            at_s=self.elapsed_s(),
+            at_s=standing.at_s,
             day=standing.day,
             step=standing.step,
             processes=processes,
