@@ -6,6 +6,7 @@ input ends it. A key whose outcome is unknown is asked again until there is an a
 
 from __future__ import annotations
 
+import multiprocessing
 import queue
 import random
 import signal
@@ -16,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 from uuid import UUID, uuid4
 
 import msgspec
@@ -212,31 +214,38 @@ def call(door: Door, crowd: Crowd, accounts: Sequence[int], caller: int) -> None
             habits.hear(asked, answer)
 
 
-def unanswered(histories: Sequence[str]) -> Iterator[tuple[str, Asked]]:
+def unanswered(histories: Sequence[str]) -> list[tuple[str, Asked]]:
     """Who asked what without being answered, before the process was killed."""
-    if not histories:
-        return
     calls = check.read_histories([Path(history) for history in histories]).calls
-    keyed = [call for call in calls if not isinstance(call.asked, Enquiry)]
-    answered = {call.asked.key for call in keyed if call.told is not None}  # type: ignore[union-attr]
-    left = {call.asked.key: call for call in keyed if call.asked.key not in answered}  # type: ignore[union-attr]
-    for found in left.values():
-        yield found.caller, found.asked
+    keyed = [(call, call.asked) for call in calls if not isinstance(call.asked, Enquiry)]
+    answered = {asked.key for call, asked in keyed if call.told is not None}
+    left = {asked.key: (call.caller, asked) for call, asked in keyed if asked.key not in answered}
+    return list(left.values())
+
+
+def unanswered_apart(histories: Sequence[str]) -> Sequence[tuple[str, Asked]]:
+    """The same, read by a process of its own: a day's history would leave its mark on the memory of this one.
+
+    To be called while there is one thread only.
+    """
+    if not histories:
+        return ()
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        return pool.apply(unanswered, (histories,))
 
 
 def main(arguments: Sequence[str]) -> int:
     """A crowd as JSON; books come as lines on standard input, whose end is the end."""
     crowd = msgspec.json.decode(arguments[0], type=Crowd)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it says when to stop
+    lines = open(0, "rb", closefd=False)  # noqa: SIM115, PTH123 - never closed: a thread will be reading
+    line = lines.readline()
+    if not line:
+        return 0
+    first = msgspec.json.decode(line, type=Book)
+    left = unanswered_apart(first.earlier)
     books: queue.SimpleQueue[Book | None] = queue.SimpleQueue()
-
-    def listen() -> None:
-        with suppress(OSError), open(0, "rb", closefd=False) as lines:
-            for line in lines:
-                books.put(msgspec.json.decode(line, type=Book))
-        books.put(None)
-
-    threading.Thread(target=listen, daemon=True).start()
+    threading.Thread(target=_listen, args=(lines, books), daemon=True).start()
     with (
         db.database(migrate=False) as database,
         Batcher(
@@ -245,18 +254,25 @@ def main(arguments: Sequence[str]) -> int:
         ) as batcher,
     ):
         door = Door(batcher)
+        door.turn(first)
         try:
+            with door.day() as opened:
+                for caller, asked in left:
+                    door.ask(opened, asked, caller)
             return _serve(door, crowd, books)
         finally:
             door.over.set()
             door.close()
 
 
+def _listen(lines: BinaryIO, books: queue.SimpleQueue[Book | None]) -> None:
+    with suppress(OSError, ValueError):
+        for line in lines:
+            books.put(msgspec.json.decode(line, type=Book))
+    books.put(None)
+
+
 def _serve(door: Door, crowd: Crowd, books: queue.SimpleQueue[Book | None]) -> int:
-    first = books.get()
-    if first is None:
-        return 0
-    door.turn(first)
     lost = threading.Event()
     accounts = crowd.town.numbers()[: crowd.accounts].tolist()
 
@@ -267,9 +283,6 @@ def _serve(door: Door, crowd: Crowd, books: queue.SimpleQueue[Book | None]) -> i
             lost.set()
             raise
 
-    with door.day() as opened:
-        for name, asked in unanswered(first.earlier):
-            door.ask(opened, asked, name)
     for caller in range(crowd.callers):
         threading.Thread(target=serve, name=f"caller-{caller}", args=(caller,), daemon=True).start()
     while not lost.is_set():
