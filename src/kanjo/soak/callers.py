@@ -238,7 +238,7 @@ def main(arguments: Sequence[str]) -> int:
     """A crowd as JSON; books come as lines on standard input, whose end is the end."""
     crowd = msgspec.json.decode(arguments[0], type=Crowd)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it says when to stop
-    lines = open(0, "rb", closefd=False)  # noqa: SIM115, PTH123 - never closed: a thread will be reading
+    lines = open(0, "rb", closefd=False)  # noqa: SIM115 - never closed: a thread will be reading
     line = lines.readline()
     if not line:
         return 0
