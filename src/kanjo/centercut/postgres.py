@@ -128,8 +128,8 @@ class PostgresRuns:
     def lock_run(self, run: int) -> None:
         self._rows("lock_run", run=run)
 
-    def rows(self, runs: Sequence[int] | None) -> list[RunRow]:
-        rows = self._rows("rows", runs=None if runs is None else list(runs))
+    def rows(self, runs: Sequence[int] | None, *, unfinished: bool = False) -> list[RunRow]:
+        rows = self._rows("rows", runs=None if runs is None else list(runs), unfinished=unfinished)
         return [RunRow(**dict(zip(RunRow.__struct_fields__, _phased(row), strict=True))) for row in rows]
 
     def totals(self, row: RunRow) -> Totals:

@@ -117,7 +117,7 @@ SELECT run.run, run.business, facts.date, facts.phase, facts.priority, facts.can
   run.started, run.paused, run.finished, run.note, run.claimed_at, run.finished_at
 FROM centercut.run
 JOIN ledger.run AS facts USING (run)
-WHERE %(runs)s::integer[] IS NULL OR run.run = ANY (%(runs)s)
+WHERE (%(runs)s::integer[] IS NULL OR run.run = ANY (%(runs)s)) AND (NOT %(unfinished)s OR run.finished IS NULL)
 ORDER BY run.run
 
 -- name: counts

@@ -68,8 +68,8 @@ class Runs(Protocol):
     def lock_run(self, run: int) -> None:
         """Keep everybody else from closing or changing the run."""
 
-    def rows(self, runs: Sequence[int] | None) -> list[RunRow]:
-        """Runs by number; all of them for None."""
+    def rows(self, runs: Sequence[int] | None, *, unfinished: bool = False) -> list[RunRow]:
+        """Runs by number; all of them for None. `unfinished`: without those that are over."""
 
     def totals(self, row: RunRow) -> Totals:
         """What the run's items came to, in yen."""

@@ -126,7 +126,7 @@ def _close_settled(store: Store, runs: Sequence[int] | None, find: Callable[[str
     """
     with store.unit() as unit:
         here = runs_in(unit)
-        rows = [row for row in here.rows(runs) if row.finished is None]
+        rows = here.rows(runs, unfinished=True)
         waiting = {row.run: here.open_slices(row.run) for row in rows if row.started or row.cancelled}
     nothing_left = True
     failure: Exception | None = None

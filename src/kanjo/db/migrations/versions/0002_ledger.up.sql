@@ -116,8 +116,7 @@ CREATE TABLE ledger.run (
 CREATE INDEX run_open ON ledger.run (date) WHERE NOT closed;
 CREATE INDEX run_account ON ledger.run (account) WHERE NOT closed;
 
--- Pending work on one account each (O-7). `customer` is asked of the mandate list, for debits only. By run and then by
--- account: a worker reads its stretch as one range, a door looks up its accounts in each run that is due.
+-- Pending work on one account each (O-7). `customer` is asked of the mandate list, for debits only.
 CREATE TABLE ledger.item (
   account bigint NOT NULL,
   amount bigint NOT NULL CHECK (amount > 0),
@@ -127,12 +126,11 @@ CREATE TABLE ledger.item (
   cell smallint NOT NULL,
   kind smallint NOT NULL CHECK (kind IN (1, 2)),
   customer text,
-  PRIMARY KEY (cell, run, account, item, date)
+  PRIMARY KEY (cell, account, run, item, date)
 ) PARTITION BY RANGE (date);
 
--- The one outcome of an item, and what it was decided on (O-2): of every item but those that a span stands for.
+-- The one outcome of an item, and what it was decided on (O-2).
 CREATE TABLE ledger.result (
-  account bigint NOT NULL,
   sequence bigint NOT NULL,
   balance bigint NOT NULL,
   run integer NOT NULL,
@@ -141,22 +139,7 @@ CREATE TABLE ledger.result (
   cell smallint NOT NULL,
   reason smallint NOT NULL,
   before boolean NOT NULL,
-  PRIMARY KEY (cell, run, account, item)
-);
-
--- A worker's commit on one run: all items of these accounts, but of those in `beside`, are settled, and each that has no
--- row in ledger.result was accepted by it; its entry says the rest. Spans of a run never share an account.
-CREATE TABLE ledger.span (
-  first_account bigint NOT NULL,
-  last_account bigint NOT NULL CHECK (last_account >= first_account),
-  credited bigint NOT NULL CHECK (credited >= 0),
-  debited bigint NOT NULL CHECK (debited >= 0),
-  run integer NOT NULL,
-  items integer NOT NULL CHECK (items >= 0),
-  date date NOT NULL,
-  cell smallint NOT NULL,
-  beside bigint[] NOT NULL,
-  PRIMARY KEY (cell, run, last_account)
+  PRIMARY KEY (cell, run, item)
 );
 
 -- Items that could not be decided or saved: they hold their account until an operator retries or fails them (O-9).
@@ -169,28 +152,6 @@ CREATE TABLE ledger.stuck_item (
   PRIMARY KEY (cell, run, item)
 );
 CREATE INDEX stuck_item_account ON ledger.stuck_item (cell, account);
-
--- Every item that has an outcome, whichever way it is kept: what was decided, when, and on what.
-CREATE VIEW ledger.outcome AS
-SELECT cell, account, run, item, date, before, reason, sequence, balance
-FROM ledger.result
-UNION ALL
-SELECT item.cell, item.account, item.run, item.item, span.date, false, 0::smallint, entry.sequence - 1,
-  entry.balance - entry.amount
-FROM ledger.item
-CROSS JOIN LATERAL (
-  SELECT first_account, beside, date
-  FROM ledger.span
-  WHERE span.cell = item.cell AND span.run = item.run AND span.last_account >= item.account
-  ORDER BY span.last_account
-  LIMIT 1
-) AS span
-LEFT JOIN ledger.entry ON entry.cell = item.cell AND entry.run = item.run AND entry.item = item.item
-WHERE span.first_account <= item.account AND item.account <> ALL (span.beside)
-  AND NOT EXISTS (
-    SELECT FROM ledger.result
-    WHERE result.cell = item.cell AND result.run = item.run AND result.account = item.account AND result.item = item.item
-  );
 
 -- Which debits a payer has allowed an originator; dated, so that nothing takes effect in a day already open (O-6).
 CREATE TABLE ledger.mandate (
@@ -254,7 +215,7 @@ REVOKE EXECUTE ON FUNCTION ledger.ensure_partition FROM PUBLIC;
 GRANT USAGE ON SCHEMA ledger TO kanjo_service;
 GRANT SELECT ON ALL TABLES IN SCHEMA ledger TO kanjo_service;
 GRANT INSERT ON ledger.account, ledger.holder, ledger.entry, ledger.internal_entry, ledger.request, ledger.hold,
-  ledger.run, ledger.item, ledger.result, ledger.span, ledger.stuck_item, ledger.mandate, ledger.mandate_list, ledger.pulse
+  ledger.run, ledger.item, ledger.result, ledger.stuck_item, ledger.mandate, ledger.mandate_list, ledger.pulse
   TO kanjo_service;
 GRANT UPDATE ON ledger.account, ledger.hold, ledger.mandate, ledger.mandate_list, ledger.pulse TO kanjo_service;
 GRANT UPDATE (business_date) ON ledger.day TO kanjo_service;

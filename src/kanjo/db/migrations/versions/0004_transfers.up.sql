@@ -7,11 +7,9 @@ CREATE TABLE transfers.header (
   raw bytea NOT NULL CHECK (octet_length(raw) = 120)
 );
 
--- Records (120 bytes, cp932 form): of a direct debit all of them, of credits those for other banks. `account` is that of
--- the item which the record became; 0 for an account of another bank. Append only, copied
+-- Records (120 bytes, cp932 form): of a direct debit all of them, of credits those for other banks. Append only, copied
 -- in and read back in ranges of item numbers; 120 bytes never leave the row, so no toast look-up costs anything.
 CREATE TABLE transfers.record (
-  account bigint NOT NULL,
   run integer NOT NULL,
   item integer NOT NULL,
   cell smallint NOT NULL,
