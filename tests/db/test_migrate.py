@@ -169,12 +169,12 @@ def test_step_5_keeps_every_outcome_forth_and_back(server):
             records = owner.execute("SELECT item, account FROM transfers.record ORDER BY item").fetchall()
             assert records == [(2, 110000002), (3, 110000003), (4, 0)]
             owner.execute(
-                "INSERT INTO ledger.span (cell, run, date, first_account, last_account, beside, items, credited, debited)"
-                " VALUES (0, 1, '2026-08-25', 110000001, 110000003, '{110000001}', 1, 10, 0)"
+                "INSERT INTO ledger.span (cell, run, date, first_account, last_account, beside, items, credited,"
+                " debited) VALUES (0, 1, '2026-08-25', 110000001, 110000003, '{110000001}', 1, 10, 0)"
             )
             owner.execute(
-                "INSERT INTO ledger.entry (cell, account, sequence, date, value_date, amount, balance, contra, kind, run,"
-                " item) VALUES (0, 110000003, 5, '2026-08-25', '2026-08-25', 10, 60, 9001, 11, 1, 3)"
+                "INSERT INTO ledger.entry (cell, account, sequence, date, value_date, amount, balance, contra, kind,"
+                " run, item) VALUES (0, 110000003, 5, '2026-08-25', '2026-08-25', 10, 60, 9001, 11, 1, 3)"
             )
 
             migrate.to(database, "0004")

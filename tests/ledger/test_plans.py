@@ -181,3 +181,15 @@ def test_a_hot_statement_reads_no_large_table_whole(full: PostgresBank, name: st
     plan = _explain(full, name, **_given(name, accounts, runs))
     assert _scanned(plan) == []
     assert _rows_read(plan) <= ROWS_READ_MAX * count
+
+
+def test_o_8_an_account_that_had_very_many_items_is_quick_again(full: PostgresBank) -> None:
+    """Once they are settled, a look-up reads none of them, though their run is open."""
+    account = full.account(number(COUNT + 1))
+    run = full.run(MONDAY)
+    full.items(run, [(account, CREDIT, 1)] * 2_000)
+    assert ledger.settle(full.store, [account]) == 2_000
+
+    plan = _explain(full, "due_items", **_given("due_items", [account], [run]))
+
+    assert _rows_read(plan) <= ROWS_READ_MAX
