@@ -395,6 +395,7 @@ class PostgresBank:
                 "run",
                 "item",
                 "result",
+                "span",
                 "stuck_item",
                 "mandate",
                 "mandate_list",

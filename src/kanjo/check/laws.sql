@@ -23,12 +23,17 @@ LIMIT {shown_max}
 
 -- name: pending
 -- C-5: the check settles nothing; it says how many items are due and unsettled.
-SELECT count(*)
-FROM ledger.item
-JOIN ledger.run ON run.run = item.run
+SELECT coalesce(sum(items), 0)::bigint
+FROM (
+  SELECT run, count(*) AS items FROM ledger.item GROUP BY run
+  UNION ALL
+  SELECT run, -count(*) FROM ledger.result GROUP BY run
+  UNION ALL
+  SELECT run, -sum(items) FROM ledger.span GROUP BY run
+) AS part
+JOIN ledger.run USING (run)
 JOIN ledger.day ON run.date <= day.business_date
-LEFT JOIN ledger.outcome AS result ON result.cell = item.cell AND result.run = item.run AND result.item = item.item
-WHERE run.phase = %(phase_pre_business)s AND NOT run.closed AND NOT run.cancelled AND result.run IS NULL
+WHERE run.phase = %(phase_pre_business)s AND NOT run.closed AND NOT run.cancelled
 
 -- name: law_1_balances
 -- An account's balance is the sum of its entries, opening entry included (K-1). Before the first date opens, imported
@@ -134,7 +139,8 @@ FULL JOIN (
 
 -- name: law_1_suspense
 -- The suspense of a closed run is zero; of an open one it is what was funded and debited less what was credited, by the
--- outcomes of its items (K-1, R-2). Suspense of no run at all is shown as run NULL.
+-- outcomes of its items (K-1, R-2), for which spans say their sums (law_2_spans). Suspense of no run at all is shown as
+-- run NULL.
 SELECT run, facts.closed, coalesce(money.amount, 0) AS suspense,
   CASE WHEN facts.closed THEN 0 ELSE coalesce(own.funded, 0) + coalesce(settled.amount, 0) END AS expected,
   facts.run IS NULL OR coalesce(money.amount, 0) <>
@@ -153,11 +159,16 @@ FULL JOIN (
 ) AS money USING (run)
 LEFT JOIN centercut.run AS own USING (run)
 LEFT JOIN (
-  SELECT item.run, sum(CASE WHEN item.kind = %(item_credit)s THEN -item.amount ELSE item.amount END) AS amount
-  FROM ledger.item
-  JOIN ledger.outcome AS result USING (cell, run, item)
-  WHERE result.reason = %(reason_accepted)s
-  GROUP BY item.run
+  SELECT run, sum(amount) AS amount
+  FROM (
+    SELECT run, CASE WHEN item.kind = %(item_credit)s THEN -item.amount ELSE item.amount END AS amount
+    FROM ledger.result
+    JOIN ledger.item USING (cell, run, account, item)
+    WHERE result.reason = %(reason_accepted)s
+    UNION ALL
+    SELECT run, debited - credited FROM ledger.span
+  ) AS part
+  GROUP BY run
 ) AS settled USING (run)
 
 -- name: law_1_funding
@@ -190,12 +201,17 @@ LEFT JOIN (
   GROUP BY run
 ) AS internal USING (run)
 LEFT JOIN (
-  SELECT item.run, sum(item.amount) FILTER (WHERE item.kind = %(item_credit)s) AS paid,
-    sum(item.amount) FILTER (WHERE item.kind <> %(item_credit)s) AS collected
-  FROM ledger.item
-  JOIN ledger.outcome AS result USING (cell, run, item)
-  WHERE result.reason = %(reason_accepted)s
-  GROUP BY item.run
+  SELECT run, sum(paid) AS paid, sum(collected) AS collected
+  FROM (
+    SELECT run, CASE WHEN item.kind = %(item_credit)s THEN item.amount ELSE 0 END AS paid,
+      CASE WHEN item.kind = %(item_credit)s THEN 0 ELSE item.amount END AS collected
+    FROM ledger.result
+    JOIN ledger.item USING (cell, run, account, item)
+    WHERE result.reason = %(reason_accepted)s
+    UNION ALL
+    SELECT run, credited, debited FROM ledger.span
+  ) AS part
+  GROUP BY run
 ) AS settled USING (run)
 WHERE facts.closed AND (own.funded <> 0 OR entered.funding IS NOT NULL)
 
@@ -210,7 +226,7 @@ LEFT JOIN ledger.run AS facts USING (run)
 SELECT result.run, result.item, result.reason,
   item.run IS NULL OR result.reason <> ALL (%(item_reasons)s::smallint[])
   OR result.reason = %(reason_cancelled)s AND facts.cancelled IS NOT TRUE AS broken
-FROM ledger.outcome AS result
+FROM ledger.result
 LEFT JOIN ledger.item USING (cell, run, account, item)
 LEFT JOIN ledger.run AS facts ON facts.run = result.run
 
@@ -227,20 +243,10 @@ FROM (
   SELECT *, lag(last_account) OVER (PARTITION BY cell, run ORDER BY last_account) AS last_before FROM ledger.span
 ) AS span
 LEFT JOIN (
-  SELECT item.cell, item.run, span.last_account, count(*) AS items,
-    sum(item.amount) FILTER (WHERE item.kind = %(item_credit)s) AS credited,
-    sum(item.amount) FILTER (WHERE item.kind <> %(item_credit)s) AS debited
-  FROM ledger.item
-  CROSS JOIN LATERAL (
-    SELECT first_account, last_account, beside
-    FROM ledger.span
-    WHERE span.cell = item.cell AND span.run = item.run AND span.last_account >= item.account
-    ORDER BY span.last_account
-    LIMIT 1
-  ) AS span
-  LEFT JOIN ledger.result USING (cell, run, account, item)
-  WHERE result.run IS NULL AND span.first_account <= item.account AND item.account <> ALL (span.beside)
-  GROUP BY item.cell, item.run, span.last_account
+  SELECT cell, run, last_account, count(*) AS items, sum(amount) FILTER (WHERE kind = %(item_credit)s) AS credited,
+    sum(amount) FILTER (WHERE kind <> %(item_credit)s) AS debited
+  FROM ledger.item_in_span
+  GROUP BY cell, run, last_account
 ) AS stood USING (cell, run, last_account)
 LEFT JOIN ledger.run AS facts USING (run)
 
@@ -371,11 +377,15 @@ SELECT facts.run, facts.closed, own.finished, coalesce(counted.unsettled, 0) AS 
 FROM ledger.run AS facts
 LEFT JOIN centercut.run AS own ON own.run = facts.run
 LEFT JOIN (
-  SELECT item.run, count(*) AS unsettled
-  FROM ledger.item
-  LEFT JOIN ledger.outcome AS result ON result.cell = item.cell AND result.run = item.run AND result.item = item.item
-  WHERE result.run IS NULL
-  GROUP BY item.run
+  SELECT run, sum(items) AS unsettled
+  FROM (
+    SELECT run, count(*) AS items FROM ledger.item GROUP BY run
+    UNION ALL
+    SELECT run, -count(*) FROM ledger.result GROUP BY run
+    UNION ALL
+    SELECT run, -sum(items) FROM ledger.span GROUP BY run
+  ) AS part
+  GROUP BY run
 ) AS counted ON counted.run = facts.run
 
 -- name: law_2_run_totals
@@ -467,17 +477,23 @@ FROM ledger.run
 -- name: law_3_item_dates
 -- An item is due on its run's date (O-1), and is decided on that date or later, never ahead of the bank's own date; what
 -- an operator or the originator takes back may be decided earlier (O-4, R-3, R-9).
-SELECT item.run, item.item, item.account, item.date AS due, facts.date AS due_by_run, result.date AS decided_on,
-  item.date <> facts.date
-  OR result.run IS NOT NULL AND (
-    result.date > day.business_date
-    OR result.date < item.date
-      AND result.reason NOT IN (%(reason_cancelled)s, %(reason_withdrawn)s, %(reason_failed)s)
+SELECT decided.run, decided.item, decided.account, decided.due, facts.date AS due_by_run, decided_on,
+  due <> facts.date
+  OR decided_on IS NOT NULL AND (
+    decided_on > day.business_date
+    OR decided_on < due AND reason NOT IN (%(reason_cancelled)s, %(reason_withdrawn)s, %(reason_failed)s)
   ) AS broken
-FROM ledger.item
+FROM (
+  SELECT run, item, account, item.date AS due, result.date AS decided_on, reason
+  FROM ledger.item
+  LEFT JOIN ledger.result USING (cell, run, account, item)
+  UNION ALL
+  SELECT run, NULL, first_account, run.date, span.date, %(reason_accepted)s
+  FROM ledger.span
+  JOIN ledger.run USING (run)
+) AS decided
 CROSS JOIN ledger.day
-LEFT JOIN ledger.run AS facts ON facts.run = item.run
-LEFT JOIN ledger.outcome AS result ON result.cell = item.cell AND result.run = item.run AND result.item = item.item
+LEFT JOIN ledger.run AS facts USING (run)
 
 -- name: law_3_entry_dates
 -- On one account booking dates never go backwards, and none is ahead of the bank's own date (D-1).
@@ -562,13 +578,14 @@ WHERE item IS NOT NULL AND facts.phase = %(phase_pre_business)s
 
 -- name: law_3_results_decided_on
 -- What an item's outcome says it was decided on was so: the entry of that number has that balance and no later date, and
--- the next one no earlier date; with number 0 the balance is 0 (O-2).
+-- the next one no earlier date; with number 0 the balance is 0 (O-2). What a span stands for was decided on the entry before
+-- its own, by law_1_running_balances.
 SELECT item.account, result.run, result.item, result.date, result.sequence, result.balance,
   last.balance AS balance_of_entry,
   CASE WHEN result.sequence = 0 THEN result.balance <> 0 ELSE result.balance <> last.balance OR result.date < last.date END
   OR next.date < result.date IS TRUE AS broken
-FROM ledger.outcome AS result
-JOIN ledger.item USING (cell, run, item)
+FROM ledger.result
+JOIN ledger.item USING (cell, run, account, item)
 LEFT JOIN ledger.entry AS last
   ON last.cell = item.cell AND last.account = item.account AND last.sequence = result.sequence
 LEFT JOIN ledger.entry AS next

@@ -1,7 +1,7 @@
 ALTER TABLE transfers.record DROP account;
 CREATE TEMPORARY TABLE kept ON COMMIT DROP AS
 SELECT cell, run, item, date, before, reason, sequence, balance FROM ledger.outcome;
-DROP VIEW ledger.outcome;
+DROP VIEW ledger.outcome, ledger.item_in_span;
 DROP TABLE ledger.span;
 DROP TABLE ledger.result;
 CREATE TABLE ledger.result (

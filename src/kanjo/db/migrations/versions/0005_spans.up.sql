@@ -39,30 +39,36 @@ CREATE TABLE ledger.span (
   PRIMARY KEY (cell, run, last_account)
 );
 
+-- Items that a span stands for. The first span of the run that ends at the item's account or behind it is found for all
+-- items in one sorted pass: this is for those who read whole tables; a posting looks up the one span it needs.
+CREATE VIEW ledger.item_in_span AS
+SELECT placed.cell, placed.run, placed.account, placed.item, placed.kind, placed.amount, span.date, span.last_account
+FROM (
+  SELECT cell, run, account, item, kind, amount,
+    min(last_account) OVER (PARTITION BY cell, run ORDER BY account DESC, item IS NOT NULL) AS last_account
+  FROM (
+    SELECT cell, run, account, item, kind, amount, NULL::bigint AS last_account FROM ledger.item
+    UNION ALL
+    SELECT cell, run, last_account, NULL, NULL, NULL, last_account FROM ledger.span
+  ) AS side
+) AS placed
+JOIN ledger.span USING (cell, run, last_account)
+LEFT JOIN ledger.result USING (cell, run, account, item)
+WHERE placed.item IS NOT NULL AND result.run IS NULL
+  AND span.first_account <= placed.account AND placed.account <> ALL (span.beside);
+
 -- Every item that has an outcome, whichever way it is kept: what was decided, when, and on what.
 CREATE VIEW ledger.outcome AS
 SELECT cell, account, run, item, date, before, reason, sequence, balance
 FROM ledger.result
 UNION ALL
-SELECT item.cell, item.account, item.run, item.item, span.date, false, 0::smallint, entry.sequence - 1,
-  entry.balance - entry.amount
-FROM ledger.item
-CROSS JOIN LATERAL (
-  SELECT first_account, beside, date
-  FROM ledger.span
-  WHERE span.cell = item.cell AND span.run = item.run AND span.last_account >= item.account
-  ORDER BY span.last_account
-  LIMIT 1
-) AS span
-LEFT JOIN ledger.entry ON entry.cell = item.cell AND entry.run = item.run AND entry.item = item.item
-WHERE span.first_account <= item.account AND item.account <> ALL (span.beside)
-  AND NOT EXISTS (
-    SELECT FROM ledger.result
-    WHERE result.cell = item.cell AND result.run = item.run AND result.account = item.account AND result.item = item.item
-  );
+SELECT accepted.cell, accepted.account, accepted.run, accepted.item, accepted.date, false, 0::smallint,
+  entry.sequence - 1, entry.balance - entry.amount
+FROM ledger.item_in_span AS accepted
+LEFT JOIN ledger.entry USING (cell, run, item);
 
 GRANT SELECT, INSERT ON ledger.result, ledger.span TO kanjo_service;
-GRANT SELECT ON ledger.outcome TO kanjo_service;
+GRANT SELECT ON ledger.item_in_span, ledger.outcome TO kanjo_service;
 
 -- A kept record knows the account of the item that it became; 0 for an account of another bank.
 ALTER TABLE transfers.record ADD account bigint NOT NULL DEFAULT 0;
