@@ -79,21 +79,21 @@ class Date(Column):
 
 
 class _Variable(Column):
-    """Elements of any length, None for NULL."""
+    """Elements of any length, None for NULL; each different one is written once, for often there are few."""
 
-    def __init__(self, values: Iterable[bytes | None]) -> None:
-        count = 0
-        has_nulls = False
-        parts: list[bytes] = []
-        for value in values:
-            count += 1
-            if value is None:
-                has_nulls = True
-                parts.append(b"\xff\xff\xff\xff")
-            else:
-                parts.append(len(value).to_bytes(4, "big"))
-                parts.append(value)
-        self.packed = self._header(count, has_nulls) + b"".join(parts)
+    def __init__(self, values: Iterable[Any]) -> None:
+        listed = list(values)
+        parts = {value: self._part(value) for value in set(listed)}
+        self.packed = self._header(len(listed), None in parts) + b"".join([parts[value] for value in listed])
+
+    def _part(self, value: Any) -> bytes:
+        if value is None:
+            return b"\xff\xff\xff\xff"
+        written = self._bytes(value)
+        return len(written).to_bytes(4, "big") + written
+
+    def _bytes(self, value: Any) -> bytes:
+        raise NotImplementedError
 
 
 class Text(_Variable):
@@ -101,17 +101,26 @@ class Text(_Variable):
 
     element_oid, array_oid, element = 25, 1009, np.dtype("V0")
 
-    def __init__(self, values: Iterable[str | None]) -> None:
-        super().__init__(None if value is None else value.encode() for value in values)
+    def _bytes(self, value: str) -> bytes:
+        return value.encode()
 
 
 class Uuid(_Variable):
     """uuid[] from UUIDs, None for NULL."""
 
     element_oid, array_oid, element = 2950, 2951, np.dtype("V0")
+    _LENGTH: ClassVar[bytes] = (16).to_bytes(4, "big")
 
     def __init__(self, values: Iterable[UUID | None]) -> None:
-        super().__init__(None if value is None else value.bytes for value in values)
+        listed = list(values)
+        parts = [value.int.to_bytes(16, "big") for value in listed if value is not None]
+        if parts and len(parts) == len(listed):  # mostly different, and all of one length: joining them is faster
+            self.packed = self._header(len(parts)) + self._LENGTH + self._LENGTH.join(parts)
+        else:
+            super().__init__(listed)
+
+    def _bytes(self, value: UUID) -> bytes:
+        return value.bytes
 
 
 def _dumper(column: type[Column]) -> type[Dumper]:
