@@ -115,6 +115,10 @@ class MemoryUnit:
         found = {touch.account for original in originals for touch in original.touched}
         return found | {self.tables.holds[key].account for key in holds if key in self.tables.holds}
 
+    def load_today(self, wanted: Wanted) -> Book | None:
+        day = self.day()
+        return None if day.date is None else self.load(day, wanted)
+
     def load(self, day: Day, wanted: Wanted) -> Book:
         assert day.date is not None
         tables = self.tables
@@ -184,6 +188,9 @@ class MemoryUnit:
             if row.from_date <= run.due and (row.until_date is None or row.until_date > run.due):
                 return MandateState.STOPPED if row.stopped else MandateState.ACTIVE
         return MandateState.MISSING
+
+    def finish(self, changes: Changes) -> None:
+        self.save(changes)
 
     def save(self, changes: Changes) -> None:
         tables = self.tables

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date
+from functools import cache
 from typing import Any, cast
 
 import psycopg
 from psycopg import errors
+from psycopg.pq import ConnStatus, TransactionStatus
 
 from kanjo.db.columns import Date, Int2, Int4, Int8, Text, Uuid
+from kanjo.db.line import STALE, Found, Line, Statement
 from kanjo.db.queries import Queries
 from kanjo.ledger.account import Account
 from kanjo.ledger.book import Book, Changes, Hold, Item, Key, LawBroken, MandateState, Run, StuckItem, Wanted
@@ -37,47 +39,70 @@ _CONFLICTS = (
 )
 
 
-class PostgresUnit:
-    """One transaction on one connection."""
+_DAY: list[tuple[str, dict[str, Any]]] = [("share_day", {"lock": DAY_LOCK}), ("read_day_and_runs", {})]
 
-    def __init__(self, connection: psycopg.Connection[Any], cell: int) -> None:
-        self.connection = connection
+
+class PostgresUnit:
+    """One transaction on one connection; it begins with the first statement, in the same round trip."""
+
+    def __init__(self, line: Line, cell: int) -> None:
         self.cell = cell
+        self.begun = False
+        self.committing = False
+        """Whether COMMIT was sent, so that a lost connection leaves the outcome unknown."""
+        self._line = line
+
+    @property
+    def connection(self) -> psycopg.Connection[Any]:
+        """For the caller's own statements in this transaction."""
+        if not self.begun:
+            self._run()
+        return self._line.connection
 
     def _run(self, *statements: tuple[str, dict[str, Any]]) -> list[list[tuple[Any, ...]]]:
         """Send the statements in one round trip and fetch all their rows."""
-        cursors = []
-        with self.connection.pipeline():
-            for name, parameters in statements:
-                cursor = self.connection.cursor(binary=True)
-                cursor.execute(SQL[name], parameters, prepare=True)
-                cursors.append(cursor)
-        return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
+        return [found.rows for found in self._exchange([(SQL[name], parameters) for name, parameters in statements])]
+
+    def _exchange(self, statements: list[Statement]) -> list[Found]:
+        assert not self.committing
+        if self.begun:
+            return self._line.exchange(statements)
+        self.begun = True
+        return self._line.exchange([(SQL["begin"], {}), *statements])[1:]
 
     def day(self) -> Day:
-        _, [(business_date,)], runs = self._run(("share_day", {"lock": DAY_LOCK}), ("read_day", {}), ("open_runs", {}))
-        return Day(business_date, {row[0]: Run(*row) for row in runs})
+        return _day(self._named(*_DAY)["read_day_and_runs"])
 
     def take_day(self) -> None:
-        self.connection.execute(f"SET LOCAL lock_timeout = {DAY_LOCK_WAIT_MS}")
-        self._run(("take_day", {"lock": DAY_LOCK}))
-        self.connection.execute("SET LOCAL lock_timeout = 0")
-        self.connection.execute(f"SET LOCAL idle_in_transaction_session_timeout = {DAY_HELD_SILENT_MS}")
+        self._run(
+            ("wait_shortly", {"wait": f"{DAY_LOCK_WAIT_MS}ms"}),
+            ("take_day", {"lock": DAY_LOCK}),
+            ("wait_and_hold", {"silent": f"{DAY_HELD_SILENT_MS}ms"}),
+        )
 
     def accounts_behind(self, reversals: Sequence[Key], holds: Sequence[Key]) -> set[int]:
         rows = self._run(("accounts_of_requests", _keys(reversals)), ("accounts_of_holds", _keys(holds)))
         return {account for part in rows for (account,) in part}
 
     def load(self, day: Day, wanted: Wanted) -> Book:
-        assert day.date is not None
-        due = due_runs(day, wanted)
-        accounts = Int8(wanted.accounts)
-        here = {"cell": self.cell, "accounts": accounts}
-        statements: list[tuple[str, dict[str, Any]]] = [
-            ("lock_accounts", here),
-            ("stuck_items", here),
-            ("expiring_holds", here | {"date": day.date}),
-        ]
+        due = self._due_items_of(day, wanted)
+        return self._book(day, wanted, self._named(*self._load_statements(wanted), *due))
+
+    def load_today(self, wanted: Wanted) -> Book | None:
+        rows = self._named(*_DAY, *self._load_statements(wanted))
+        day = _day(rows["read_day_and_runs"])
+        if day.date is None:
+            return None
+        return self._book(day, wanted, rows | self._named(*self._due_items_of(day, wanted)))
+
+    def _named(self, *statements: tuple[str, dict[str, Any]]) -> dict[str, list[tuple[Any, ...]]]:
+        """The rows by the names of their statements."""
+        rows = self._run(*statements) if statements else []
+        return dict(zip((name for name, _ in statements), rows, strict=True))
+
+    def _load_statements(self, wanted: Wanted) -> list[tuple[str, dict[str, Any]]]:
+        here = {"cell": self.cell, "accounts": Int8(wanted.accounts)}
+        statements = [("lock_accounts", here), ("stuck_items", here), ("expiring_holds", here)]
         if wanted.keys or wanted.reversals:
             statements.append(("requests", _keys([*wanted.keys, *wanted.reversals])))
         if wanted.reversals:
@@ -86,16 +111,16 @@ class PostgresUnit:
             statements.append(("holds", _keys(wanted.holds)))
         if wanted.closing:
             statements.append(("accounts_with_runs", {"accounts": Int8(wanted.closing)}))
-        few = len(wanted.accounts) <= FEW_ACCOUNTS
-        if due and wanted.accounts:
-            statements.append(self._due_items(due, wanted.accounts, wanted.items_max, few))
-        rows = dict(zip((name for name, _ in statements), self._run(*statements), strict=True))
-        found = rows.get("due_items_of_few", rows.get("due_items_of_many", []))
-        each = few and not wanted.together
-        items, unfinished = _bound(cast(list[Item], found), wanted.accounts, wanted.items_max, each)
+        return statements
+
+    def _book(self, day: Day, wanted: Wanted, rows: dict[str, list[tuple[Any, ...]]]) -> Book:
+        assert day.date is not None
+        found = cast(list[Item], rows.get("due_items_of_few", rows.get("due_items_of_many", [])))
+        each = len(wanted.accounts) <= FEW_ACCOUNTS and not wanted.together
+        items, unfinished = _bound(found, wanted.accounts, wanted.items_max, each)
         if unfinished and rows["stuck_items"] and not each:
             held = {account for account, _, _ in rows["stuck_items"]}
-            items, unfinished = self._items_beside(held, due, wanted)
+            items, unfinished = self._items_beside(held, due_runs(day, wanted), wanted)
         expiring: dict[int, list[Hold]] = {}
         holds = {(row[0], row[1]): Hold(*row) for row in rows.get("holds", [])}
         for row in rows["expiring_holds"]:
@@ -115,6 +140,13 @@ class PostgresUnit:
             reversed={(client, key) for client, key in rows.get("reversed", [])},
             with_runs={account for (account,) in rows.get("accounts_with_runs", [])},
         )
+
+    def _due_items_of(self, day: Day, wanted: Wanted) -> list[tuple[str, dict[str, Any]]]:
+        due = due_runs(day, wanted)
+        if not due or not wanted.accounts:
+            return []
+        few = len(wanted.accounts) <= FEW_ACCOUNTS
+        return [self._due_items(due, wanted.accounts, wanted.items_max, few)]
 
     def _due_items(
         self, due: Sequence[Run], accounts: Sequence[int], items_max: int, few: bool
@@ -164,6 +196,38 @@ class PostgresUnit:
         return {(run, item): MandateState(state) for run, item, state in rows}
 
     def save(self, changes: Changes) -> None:
+        statements = self._changes(changes)
+        if not statements:
+            return
+        written = self._exchange([(SQL[name], parameters) for name, parameters, _ in statements])
+        for (name, _, expected), found in zip(statements, written, strict=True):
+            if found.rows_count != expected:
+                raise LawBroken(f"law 1: {name} wrote {found.rows_count} rows, expected {expected}")
+
+    def finish(self, changes: Changes) -> None:
+        counted: list[Statement] = [
+            (_counted(name), parameters | {"expected": expected})
+            for name, parameters, expected in self._changes(changes)
+        ]
+        self._commit(counted)
+
+    def _commit(self, statements: list[Statement]) -> None:
+        """Send COMMIT behind the statements, in one round trip: when one of them fails, it is not executed."""
+        self.committing = True
+        self._line.exchange([*statements, (SQL["commit"], {})])
+
+    def end(self, *, undo: bool) -> None:
+        """Commit or undo what was begun, unless that is done already."""
+        connection = self._line.connection
+        if not self.begun or connection.info.transaction_status == TransactionStatus.IDLE:
+            return
+        if not undo:
+            self._commit([])
+        elif connection.pgconn.status == ConnStatus.OK:
+            self._line.exchange([(SQL["rollback"], {})])
+
+    def _changes(self, changes: Changes) -> list[tuple[str, dict[str, Any], int]]:
+        """The statements that write them, each with the number of rows it must write (law 1)."""
         here = {"cell": self.cell, "date": changes.date}
         statements: list[tuple[str, dict[str, Any], int]] = []
         if changes.opened:
@@ -196,17 +260,7 @@ class PostgresUnit:
                 "keys": Uuid([hold.key for hold in changes.holds_ended]),
             }
             statements.append(("end_holds", parameters, len(changes.holds_ended)))
-        self._save(statements)
-
-    def _save(self, statements: list[tuple[str, dict[str, Any], int]]) -> None:
-        """Send all in one round trip; each must have written exactly the rows it was given."""
-        cursors = []
-        with self.connection.pipeline():
-            for name, parameters, _ in statements:
-                cursors.append(self.connection.execute(SQL[name], parameters, prepare=True))
-        for (name, _, expected), cursor in zip(statements, cursors, strict=True):
-            if cursor.rowcount != expected:
-                raise LawBroken(f"law 1: {name} wrote {cursor.rowcount} rows, expected {expected}")
+        return statements
 
     def _opened(self, changes: Changes) -> list[tuple[str, dict[str, Any], int]]:
         accounts = [new.account for new in changes.opened]
@@ -254,18 +308,26 @@ class PostgresStore:
     """Units on one connection, which is this store's own: a store is used by one thread at a time."""
 
     def __init__(self, connection: psycopg.Connection[Any], *, cell: int = 0) -> None:
-        if not connection.autocommit:  # a unit would be a savepoint, and what is answered not committed
+        if not connection.autocommit:  # what is answered would not be committed
             raise ValueError("a store needs a connection in autocommit mode")
         self.connection = connection
         self.cell = cell
+        self._line = Line(connection)
 
     @contextmanager
     def unit(self) -> Iterator[PostgresUnit]:
-        committing = False
+        if self.connection.info.transaction_status == TransactionStatus.INTRANS:
+            raise RuntimeError("a unit inside of a transaction would commit it")
+        unit = PostgresUnit(self._line, self.cell)
         try:
-            with self.connection.transaction():
-                yield PostgresUnit(self.connection, self.cell)
-                committing = True
+            try:
+                yield unit
+                unit.end(undo=False)
+            except BaseException:
+                unit.end(undo=True)
+                raise
+        except STALE as error:  # what was prepared is forgotten now, so the next try makes it anew
+            raise Conflict(str(error)) from error
         except _CONFLICTS as error:
             if isinstance(error, errors.UniqueViolation) and (error.diag.table_name or "").startswith("entry_"):
                 raise LawBroken(f"law 3: an account would have two entries of one sequence: {error}") from error
@@ -273,11 +335,30 @@ class PostgresStore:
         except psycopg.Error as error:
             if self.connection.broken:
                 raise OutcomeUnknown(
-                    "the database connection was lost; repeat the key to learn the outcome", committing=committing
+                    "the database connection was lost; repeat the key to learn the outcome", committing=unit.committing
                 ) from error
+            if error.diag.sqlstate == LAW_1_STATE:
+                raise LawBroken(str(error.diag.message_primary)) from error
             if _fails_for_all(error):
                 raise StoreFailed(str(error)) from error
             raise
+
+
+LAW_1_STATE = "KJ002"
+"""The SQLSTATE of `ledger.require_written`."""
+
+
+@cache
+def _counted(name: str) -> str:
+    """The statement, failing unless it writes as many rows as expected: in one round trip with COMMIT nobody else could
+    look at that in time (law 1).
+    """
+    return SQL["counted"].replace("/* statement */", SQL[name]).replace("/* name */", name)
+
+
+def _day(rows: list[tuple[Any, ...]]) -> Day:
+    """The date stands in each row; the one row without a run has NULL for it."""
+    return Day(rows[0][0], {row[1]: Run(*row[1:]) for row in rows if row[1] is not None})
 
 
 _FAILS_FOR_ALL = ("08", "25", "28", "3D", "3F", "40", "42", "53", "55", "57", "58", "F0", "XX")
@@ -357,7 +438,7 @@ def _hold_columns(holds: Sequence[Hold]) -> dict[str, Any]:
     return {
         "accounts": Int8([hold.account for hold in holds]),
         "amounts": Int8([hold.amount_yen for hold in holds]),
-        "expires": [hold.expires_on for hold in holds],
+        "expires": Text([hold.expires_on and hold.expires_on.isoformat() for hold in holds]),
         "clients": Text([hold.client for hold in holds]),
         "keys": Uuid([hold.key for hold in holds]),
     }

@@ -7,14 +7,23 @@
 -- would go on while it grows, until statistics come.
 SELECT pg_advisory_xact_lock_shared(%(lock)s), set_config('enable_seqscan', 'off', true)
 
+-- name: begin
+BEGIN
+
+-- name: commit
+COMMIT
+
+-- name: rollback
+ROLLBACK
+
 -- name: read_day
 SELECT business_date FROM ledger.day
 
--- name: open_runs
--- Only runs that are not closed: finished days cost nothing.
-SELECT run, date, phase, priority, cancelled, originator
-FROM ledger.run
-WHERE NOT closed
+-- name: read_day_and_runs
+-- Only runs that are not closed: finished days cost nothing. One row without a run when there is none.
+SELECT business_date, run, date, phase, priority, cancelled, originator
+FROM ledger.day
+LEFT JOIN ledger.run ON NOT closed
 
 -- name: accounts_of_requests
 -- The accounts behind the originals that reversals name.
@@ -115,11 +124,20 @@ JOIN ledger.hold USING (client, key)
 -- name: expiring_holds
 SELECT client, key, account, amount, expires_on, placed_on, status, captured, ended_on
 FROM ledger.hold
-WHERE cell = %(cell)s AND account = ANY (%(accounts)s) AND status = 1 AND expires_on < %(date)s
+WHERE cell = %(cell)s AND account = ANY (%(accounts)s) AND status = 1
+  AND expires_on < (SELECT business_date FROM ledger.day)
 ORDER BY account, expires_on, placed_on, key
 
 -- name: accounts_with_runs
 SELECT DISTINCT account FROM ledger.run WHERE NOT closed AND account = ANY (%(accounts)s)
+
+-- name: counted
+-- Goes around one of the statements below that end a posting together with COMMIT.
+WITH written AS (
+/* statement */
+RETURNING true
+)
+SELECT ledger.require_written('/* name */', count(*), %(expected)s) FROM written
 
 -- name: insert_accounts
 INSERT INTO ledger.account (cell, account, balance, held, floor, sequence, status, product)
@@ -204,6 +222,12 @@ DELETE FROM ledger.stuck_item WHERE cell = %(cell)s AND run = %(run)s AND item =
 
 -- name: list_stuck
 SELECT account, run, item, error FROM ledger.stuck_item WHERE run = ANY (%(runs)s) ORDER BY run, item
+
+-- name: wait_shortly
+SELECT set_config('lock_timeout', %(wait)s, true)
+
+-- name: wait_and_hold
+SELECT set_config('lock_timeout', '0', true), set_config('idle_in_transaction_session_timeout', %(silent)s, true)
 
 -- name: take_day
 -- Waits for the postings under way; those that come meanwhile wait behind it, so its time-out is short (O-10).
