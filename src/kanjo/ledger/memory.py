@@ -202,13 +202,15 @@ class MemoryUnit:
         for number, account in changes.accounts.items():
             tables.accounts[number] = msgspec.structs.replace(account)
         self._save_items(changes)
-        for outcome, account_number, sequence, amount_yen, balance_yen, contra in changes.request_entries():
+        entries = changes.request_entries
+        for index, place in enumerate(entries.outcome):
+            outcome = changes.outcomes[place]
             self._enter(
-                account_number,
-                sequence,
-                amount_yen=amount_yen,
-                balance_yen=balance_yen,
-                contra=contra,
+                entries.account[index],
+                entries.sequence[index],
+                amount_yen=entries.amount_yen[index],
+                balance_yen=entries.balance_yen[index],
+                contra=entries.contra[index],
                 date=changes.date,
                 value_date=outcome.value_date,
                 kind=outcome.kind,

@@ -190,15 +190,18 @@ FROM unnest(%(runs)s, %(items)s, %(reasons)s, %(sequences)s, %(balances)s)
   AS new (run, item, reason, sequence, balance)
 
 -- name: insert_requests
--- In key order (O-10). Arrays travel as text, since an array of arrays would have to be rectangular.
+-- In key order (O-10). An array of arrays would have to be rectangular: each request takes its share of long ones.
 INSERT INTO ledger.request (date, client, key, fingerprint, kind, reason, value_date, run, reference,
   debits, credits, amounts, accounts, sequences, balances)
 SELECT %(date)s, client, key, fingerprint, kind, reason, value_date, nullif(run, 0), reference,
-  debits::bigint[], credits::bigint[], amounts::bigint[], accounts::bigint[], sequences::bigint[], balances::bigint[]
+  (%(debits)s)[movement_first:movement_last], (%(credits)s)[movement_first:movement_last],
+  (%(amounts)s)[movement_first:movement_last],
+  (%(accounts)s)[touch_first:touch_last], (%(sequences)s)[touch_first:touch_last],
+  (%(balances)s)[touch_first:touch_last]
 FROM unnest(%(clients)s, %(keys)s, %(fingerprints)s, %(kinds)s, %(reasons)s, %(value_dates)s, %(runs)s, %(references)s,
-  %(debits)s, %(credits)s, %(amounts)s, %(accounts)s, %(sequences)s, %(balances)s)
+  %(movement_firsts)s, %(movement_lasts)s, %(touch_firsts)s, %(touch_lasts)s)
   AS new (client, key, fingerprint, kind, reason, value_date, run, reference,
-    debits, credits, amounts, accounts, sequences, balances)
+    movement_first, movement_last, touch_first, touch_last)
 
 -- name: insert_holds
 INSERT INTO ledger.hold (cell, status, placed_on, account, amount, expires_on, client, key)
