@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from functools import partial
 from uuid import uuid4
 
 from kanjo.bench.bank import account_numbers
@@ -33,12 +35,14 @@ class Service:
         self._stop.clear()
         self._failed = 0
         numbers = account_numbers(crowd.accounts).tolist()
-        count = crowd.callers if crowd.per_s is None else 1
-        self._seen = [[] for _ in range(count)]
-        for seen in self._seen:
-            asks = self._asks(crowd, numbers)
-            work = (self._call, (asks, seen)) if crowd.per_s is None else (self._offer, (asks, seen, crowd.per_s))
-            self._threads.append(threading.Thread(target=work[0], args=work[1], daemon=True))
+        if crowd.per_s is None:
+            callers = [self._asks(crowd, numbers) for _ in range(crowd.callers)]
+            self._seen = [[] for _ in callers]
+            work: Callable[[], object] = partial(asyncio.run, self._call_all(callers))
+        else:
+            self._seen = [[]]
+            work = partial(self._offer, self._asks(crowd, numbers), self._seen[0], crowd.per_s)
+        self._threads = [threading.Thread(target=work, daemon=True)]
         for thread in self._threads:
             thread.start()
 
@@ -69,13 +73,17 @@ class Service:
             else:
                 yield (withdrawal if draw.random() < 0.5 else deposit)(client, uuid4(), account, AMOUNT_YEN)
 
-    def _call(self, asks: Iterator[Asked], seen: list[tuple[float, float]]) -> None:
+    async def _call_all(self, callers: Sequence[Iterator[Asked]]) -> None:
+        """All callers on one event loop, as the doors to come have them."""
+        await asyncio.gather(*map(self._call, callers, self._seen))
+
+    async def _call(self, asks: Iterator[Asked], seen: list[tuple[float, float]]) -> None:
         """One caller: asks, waits, asks again."""
-        clock, post = time.monotonic, self._batcher.post
+        clock, ask = time.monotonic, self._batcher.ask
         while not self._stop.is_set():
             asked = next(asks)
             came_s = clock()
-            answer = post(asked)
+            answer = await ask(asked)
             seen.append((came_s, clock() - came_s))
             self._look(answer)
 
