@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from kanjo.bench.bank import account_numbers
 from kanjo.bench.task import Crowd, Served, Waited
@@ -66,12 +66,13 @@ class Service:
         draw = random.Random(uuid4().int)  # noqa: S311 - customers, not keys
         client = self._client
         while True:
+            key = UUID(int=draw.getrandbits(128))  # of the caller, so its price is no part of the figure
             account = draw.choice(numbers)
             other = crowd.merchant or draw.choice(numbers)
             if crowd.transfers and draw.random() < 0.5 and account != other:
-                yield transfer(client, uuid4(), account, other, AMOUNT_YEN)
+                yield transfer(client, key, account, other, AMOUNT_YEN)
             else:
-                yield (withdrawal if draw.random() < 0.5 else deposit)(client, uuid4(), account, AMOUNT_YEN)
+                yield (withdrawal if draw.random() < 0.5 else deposit)(client, key, account, AMOUNT_YEN)
 
     async def _call_all(self, callers: Sequence[Iterator[Asked]]) -> None:
         """All callers on one event loop, as the doors to come have them."""
