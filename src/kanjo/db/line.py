@@ -27,6 +27,7 @@ Statement: TypeAlias = tuple[str, Mapping[str, Any]]
 
 _NUMBERS = count()
 _PARAMETER = re.compile(r"%\((\w+)\)s")
+_VERB = re.compile(r"(?:--.*\n)*(\w+)")
 STALE = (errors.InvalidSqlStatementName, errors.FeatureNotSupported)
 """What a prepared statement meets when somebody deallocated it, or changed what it returns: it must be made anew."""
 
@@ -80,7 +81,7 @@ class Line:
         name = self._prepared.get(text)
         preparing = None
         if name is None:
-            name = preparing = b"line_%d" % next(_NUMBERS)
+            name = preparing = f"line_{next(_NUMBERS)}_{_verb(text)}".encode()
             # a single value's type is what the statement makes of it, as with a literal
             oids = [value.array_oid if isinstance(value, Column) else 0 for value in values]
             self._pgconn.send_prepare(name, sql, oids)
@@ -116,6 +117,12 @@ class Line:
         self._loading.set_pgresult(result)
         rows_count = result.ntuples
         return Found(self._loading.load_rows(0, rows_count, tuple) if rows_count else [], rows_count)
+
+
+def _verb(text: str) -> str:
+    """The word that says what it does, so that whoever watches the line sees a COMMIT as one."""
+    found = _VERB.match(text)
+    return found[1] if found else ""
 
 
 @cache
