@@ -67,6 +67,8 @@ class PostgresUnit:
         assert not self.committing
         if self.begun:
             return self._line.exchange(statements)
+        if self._line.connection.info.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
+            raise RuntimeError("a unit inside of a transaction would end it")
         self.begun = True
         return self._line.exchange([(SQL["begin"], {}), *statements])[1:]
 
@@ -316,8 +318,6 @@ class PostgresStore:
 
     @contextmanager
     def unit(self) -> Iterator[PostgresUnit]:
-        if self.connection.info.transaction_status == TransactionStatus.INTRANS:
-            raise RuntimeError("a unit inside of a transaction would commit it")
         unit = PostgresUnit(self._line, self.cell)
         try:
             try:
