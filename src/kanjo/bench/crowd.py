@@ -68,8 +68,7 @@ class Service:
         while True:
             key = UUID(int=draw.getrandbits(128))  # of the caller, so its price is no part of the figure
             account = draw.choice(numbers)
-            other = crowd.merchant or draw.choice(numbers)
-            if crowd.transfers and draw.random() < 0.5 and account != other:
+            if crowd.transfers and draw.random() < 0.5 and account != (other := crowd.merchant or draw.choice(numbers)):
                 yield transfer(client, key, account, other, AMOUNT_YEN)
             else:
                 yield (withdrawal if draw.random() < 0.5 else deposit)(client, key, account, AMOUNT_YEN)

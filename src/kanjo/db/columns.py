@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date
+from struct import Struct
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -19,7 +20,10 @@ from psycopg.pq import Format
 
 POSTGRES_EPOCH = date(2000, 1, 1).toordinal()
 
-_HEADER = np.dtype([("dimensions", ">i4"), ("has_nulls", ">i4"), ("oid", ">u4"), ("count", ">i4"), ("lower", ">i4")])
+_EMPTY = Struct(">iiI")
+"""Dimensions, whether there are nulls, the element's type."""
+_HEADER = Struct(">iiIii")
+"""The same, and the number of elements and of the first."""
 
 
 class Column:
@@ -29,10 +33,14 @@ class Column:
     element_oid: ClassVar[int]
     array_oid: ClassVar[int]
     element: ClassVar[np.dtype[Any]]
+    _pair: ClassVar[np.dtype[Any]]
+
+    def __init_subclass__(cls) -> None:
+        cls._pair = np.dtype([("length", ">i4"), ("value", cls.element)])
 
     def __init__(self, values: Sequence[Any] | np.ndarray[Any, Any]) -> None:
         count = len(values)
-        packed = np.empty(count, dtype=[("length", ">i4"), ("value", self.element)])
+        packed = np.empty(count, dtype=self._pair)
         packed["length"] = self.element.itemsize
         packed["value"] = values
         self.packed = self._header(count) + packed.tobytes()
@@ -40,8 +48,8 @@ class Column:
     @classmethod
     def _header(cls, count: int, has_nulls: bool = False) -> bytes:
         if count == 0:  # PostgreSQL's empty array has no dimension
-            return np.array([(0, 0, cls.element_oid, 0, 0)], dtype=_HEADER).tobytes()[:12]
-        return np.array([(1, int(has_nulls), cls.element_oid, count, 1)], dtype=_HEADER).tobytes()
+            return _EMPTY.pack(0, 0, cls.element_oid)
+        return _HEADER.pack(1, has_nulls, cls.element_oid, count, 1)
 
 
 class Int8(Column):
@@ -81,6 +89,8 @@ class Date(Column):
 class _Variable(Column):
     """Elements of any length, None for NULL; each different one is written once, for often there are few."""
 
+    element = np.dtype("V0")
+
     def __init__(self, values: Iterable[Any]) -> None:
         listed = list(values)
         parts = {value: self._part(value) for value in set(listed)}
@@ -99,7 +109,7 @@ class _Variable(Column):
 class Text(_Variable):
     """text[] from strings, None for NULL."""
 
-    element_oid, array_oid, element = 25, 1009, np.dtype("V0")
+    element_oid, array_oid = 25, 1009
 
     def _bytes(self, value: str) -> bytes:
         return value.encode()
@@ -108,7 +118,7 @@ class Text(_Variable):
 class Uuid(_Variable):
     """uuid[] from UUIDs, None for NULL."""
 
-    element_oid, array_oid, element = 2950, 2951, np.dtype("V0")
+    element_oid, array_oid = 2950, 2951
     _LENGTH: ClassVar[bytes] = (16).to_bytes(4, "big")
 
     def __init__(self, values: Iterable[UUID | None]) -> None:
