@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-crash lint format lock clean
+.PHONY: help setup demo test test-crash soak lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -38,6 +38,13 @@ test-crash: setup ## kill processes, fill disks, cut lines, bend files (half an 
 	KANJO_CRASH_ROUNDS=$(KANJO_CRASH_ROUNDS) KANJO_CRASH_SEED=$(KANJO_CRASH_SEED) \
 	  KANJO_FUZZ_ROUNDS=$(KANJO_FUZZ_ROUNDS) KANJO_FUZZ_SEED=$(KANJO_CRASH_SEED) \
 	  $(BIN)/pytest -n 0 -s tests/crash tests/formats/test_zengin_mutations.py
+
+# How long, and which kills: `make soak KANJO_SOAK_MINUTES=120 KANJO_SOAK_SEED=7`.
+KANJO_SOAK_MINUTES ?= 30
+KANJO_SOAK_SEED ?= $(shell date +%s)
+
+soak: setup ## live on and on beside kills: does memory or a table grow? (half an hour)
+	$(BIN)/kanjo soak --minutes $(KANJO_SOAK_MINUTES) --seed $(KANJO_SOAK_SEED)
 
 format: setup ## put the source into the house's format
 	$(BIN)/ruff format .

@@ -345,7 +345,7 @@ class PostgresBank:
 
     def results(self, run: int) -> dict[int, Result]:
         rows = self.owner.execute(
-            "SELECT item, reason, date, sequence, balance, before FROM ledger.result WHERE run = %s ORDER BY item",
+            "SELECT item, reason, date, sequence, balance, before FROM ledger.outcome WHERE run = %s ORDER BY item",
             (run,),
         )
         return {item: Result(Reason(reason), *others) for item, reason, *others in rows}

@@ -77,6 +77,17 @@ def test_without_orders_there_is_no_brake(size: int, work_s: float, p99_us: int 
     assert (pace.items_max, pace.pause_s) == (size, 0)
 
 
+@given(sizes, sizes, st.lists(latencies, min_size=1, max_size=30))
+def test_commits_are_small_beside_doors_and_full_without(size: int, beside: int, told: list[int | None]) -> None:
+    """The first commit, and each after a door was heard, keep to the small size; silence gives the full one at once."""
+    flow = Flow(items_max=size, beside_items_max=beside)
+    pace = first_pace(flow)
+    assert pace.items_max == min(size, beside)
+    for p99_us in told:
+        pace = next_pace(flow, pace, settled=1, seconds=0.1, p99_us=p99_us)
+        assert pace.items_max == (size if p99_us is None else min(size, beside))
+
+
 class _Time:
     """A clock that only sleeping moves."""
 
@@ -116,8 +127,8 @@ def test_a_worker_keeps_its_ceiling(cut: Cut) -> None:
 
 def test_a_worker_yields_to_slow_doors_and_comes_back(cut: Cut) -> None:
     """While the doors are over the target its commits shrink and it rests; then they grow again."""
-    accounts = [cut.bank.account(number(index)) for index in range(1, 4)]
-    run = cut.bills(TUESDAY, *((account, 1) for account in accounts for _ in range(2_000)))
+    account = cut.bank.account(number(1))
+    run = cut.bills(TUESDAY, *((account, 1) for _ in range(6_000)))
     cut.open(TUESDAY)
     cut.start(run)
     time = _Time()

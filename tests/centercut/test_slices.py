@@ -38,10 +38,13 @@ def test_a_small_commit_locks_only_the_accounts_it_settles(postgres: Cut) -> Non
             here = centercut.runs_in(unit)
             claimed = here.claim([run])
             assert claimed is not None
-            accounts = here.accounts_of(claimed, 5)
-            ledger.settle_in(unit, unit.day(), accounts, [], 5)
+            first, last = claimed.next_account, claimed.last_account
+            wanted = ledger.StretchWanted(run=run, first=first, last=last, also=[], items_max=5)
+            stretch = unit.load_stretch(unit.day(), wanted)
+            assert stretch is not None
+            ledger.settle_stretch(unit, stretch, 5)
 
-            assert accounts == [number(index) for index in range(1, 6)]
+            assert stretch.accounts == [number(index) for index in range(1, 6)]
             assert postgres.balance(number(6)) == 10
 
 

@@ -107,7 +107,7 @@ def _wait(is_so: Callable[[], bool]) -> None:
 
 def _wait_for_before(runs: list[int], bank: Bank) -> None:
     """Until customers have settled some of it by Before."""
-    counted = "SELECT count(*) FROM ledger.result WHERE run = ANY (%s)"
+    counted = "SELECT count(*) FROM ledger.outcome WHERE run = ANY (%s)"
     _wait(lambda: bank.connection.execute(counted, (runs,)).fetchone() != (0,))
 
 

@@ -193,8 +193,8 @@ LAW_2 = (
     fault(
         "results",
         "an outcome of no item",
-        """INSERT INTO ledger.result (cell, run, item, date, reason, sequence, balance, before)
-        VALUES (0, %(run_coming)s, 77, %(WEDNESDAY)s, 1, 0, 0, false)""",
+        """INSERT INTO ledger.result (cell, account, run, item, date, reason, sequence, balance, before)
+        VALUES (0, %(IDLE)s, %(run_coming)s, 77, %(WEDNESDAY)s, 1, 0, 0, false)""",
         item=77,
     ),
     fault(
@@ -210,6 +210,22 @@ LAW_2 = (
         "UPDATE ledger.result SET reason = 90 WHERE run = %(run_wages)s AND item = 5",
         item=5,
         reason=90,
+    ),
+    fault(
+        "spans",
+        "more items than it stands for",
+        "UPDATE ledger.span SET items = items + 1"
+        " WHERE run = %(run_wages)s AND last_account BETWEEN %(BOB)s AND %(CAM)s",
+        run=1,
+    ),
+    fault(
+        "spans",
+        "two of one run on the same accounts",
+        """INSERT INTO ledger.span (cell, run, date, first_account, last_account, beside, items, credited, debited)
+        SELECT cell, run, date, first_account, last_account + 1, beside, 0, 0, 0 FROM ledger.span
+        WHERE run = %(run_wages)s AND last_account BETWEEN %(BOB)s AND %(CAM)s""",
+        items=0,
+        items_stored=0,
     ),
     fault(
         "item_entries",
@@ -340,6 +356,8 @@ LAW_2 = (
         "finished_runs",
         "closed with an item that has no outcome",
         "DELETE FROM ledger.result WHERE run = %(run_collections)s AND item = 4",
+        "UPDATE ledger.span SET beside = beside || %(NOBODY)s::bigint"
+        " WHERE run = %(run_collections)s AND last_account >= %(NOBODY)s",
         closed=True,
         unsettled=1,
     ),
@@ -489,6 +507,8 @@ LAW_3 = (
         "items_in_order",
         "one passed an item that is unsettled",
         "DELETE FROM ledger.result WHERE run = %(run_wages)s AND item = 5",
+        "UPDATE ledger.span SET beside = beside || %(NOBODY)s::bigint"
+        " WHERE run = %(run_wages)s AND last_account >= %(NOBODY)s",
         account=NOBODY,
         item=4,
         item_before=5,

@@ -48,7 +48,7 @@ def run_of(kanjo: Kanjo) -> Any:
 
 def count_settled(database: db.Database) -> int:
     with database.connect(autocommit=True) as connection:
-        row = connection.execute("SELECT count(*) FROM ledger.result").fetchone()
+        row = connection.execute("SELECT count(*) FROM ledger.outcome").fetchone()
     assert row is not None
     return int(row[0])
 

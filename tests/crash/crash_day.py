@@ -366,7 +366,7 @@ def evening_of(database: db.Database) -> Evening:
         ).fetchall()
         reasons = {
             business: dict(
-                connection.execute("SELECT item, reason FROM ledger.result WHERE run = %s", (run,)).fetchall()
+                connection.execute("SELECT item, reason FROM ledger.outcome WHERE run = %s", (run,)).fetchall()
             )
             for run, business, *_ in runs
         }

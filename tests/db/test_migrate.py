@@ -136,3 +136,48 @@ def test_a_right_that_is_missing_is_named_with_the_statements_that_give_it(serve
         finally:
             with database.connect(role="owner", autocommit=True) as connection:
                 connection.execute("DROP ROLE kanjo_test_limited")
+
+
+def test_step_5_keeps_every_outcome_forth_and_back(server):
+    """Results learn their accounts, records those of their items; going back, what a span stood for is written out."""
+    with db.scratch(server, "test") as database:
+        migrate.to(database, "0004")
+        with database.connect(role="owner", autocommit=True) as owner:
+            for parent in ("item", "entry"):
+                owner.execute("SELECT ledger.ensure_partition(%s, '2026-08-01')", (parent,))
+            owner.execute(
+                "INSERT INTO ledger.run (date, phase, priority, registered_at) VALUES ('2026-08-25', 1, 40, now())"
+            )
+            owner.execute("INSERT INTO centercut.run (run, business, digest) VALUES (1, 'payroll', 'x')")
+            owner.execute(
+                "INSERT INTO ledger.item (cell, account, run, item, date, kind, amount)"
+                " SELECT 0, 110000000 + item, 1, item, '2026-08-25', 1, 10 FROM generate_series(1, 3) AS item"
+            )
+            owner.execute(
+                "INSERT INTO ledger.result (cell, run, item, date, reason, sequence, balance, before)"
+                " VALUES (0, 1, 2, '2026-08-25', 3, 7, 70, true)"
+            )
+            owner.execute(
+                "INSERT INTO transfers.record (cell, run, item, raw)"
+                " SELECT 0, 1, item, '' FROM generate_series(2, 4) AS item"
+            )
+
+            migrate.to(database)
+
+            outcomes = "SELECT account, item, reason, sequence, balance, before FROM ledger.outcome ORDER BY item"
+            assert owner.execute(outcomes).fetchall() == [(110000002, 2, 3, 7, 70, True)]
+            records = owner.execute("SELECT item, account FROM transfers.record ORDER BY item").fetchall()
+            assert records == [(2, 110000002), (3, 110000003), (4, 0)]
+            owner.execute(
+                "INSERT INTO ledger.span (cell, run, date, first_account, last_account, beside, items, credited,"
+                " debited) VALUES (0, 1, '2026-08-25', 110000001, 110000003, '{110000001}', 1, 10, 0)"
+            )
+            owner.execute(
+                "INSERT INTO ledger.entry (cell, account, sequence, date, value_date, amount, balance, contra, kind,"
+                " run, item) VALUES (0, 110000003, 5, '2026-08-25', '2026-08-25', 10, 60, 9001, 11, 1, 3)"
+            )
+
+            migrate.to(database, "0004")
+
+            rows = owner.execute("SELECT item, reason, sequence, balance, before FROM ledger.result ORDER BY item")
+            assert rows.fetchall() == [(2, 3, 7, 70, True), (3, 0, 4, 50, False)]

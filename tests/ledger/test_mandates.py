@@ -75,7 +75,7 @@ def debit(database: Database, due: date, customer: str, originator: str = WATER)
 
 def reason(store: ledger.PostgresStore, run: int) -> str:
     ledger.enquire(store, ANN)
-    row = store.connection.execute("SELECT reason FROM ledger.result WHERE run = %s", (run,)).fetchone()
+    row = store.connection.execute("SELECT reason FROM ledger.outcome WHERE run = %s", (run,)).fetchone()
     assert row is not None
     return ledger.Reason(row[0]).word
 

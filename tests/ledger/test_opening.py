@@ -226,7 +226,7 @@ def test_o_6_items_due_on_the_number_meet_no_account(
     import_accounts(store, lines, name="a.csv")
 
     assert ledger.enquire(store, number(1)).balance_yen == 500
-    results = store.connection.execute("SELECT run, item, reason, sequence, before FROM ledger.result ORDER BY item")
+    results = store.connection.execute("SELECT run, item, reason, sequence, before FROM ledger.outcome ORDER BY item")
     unknown = int(ledger.Reason.ACCOUNT_UNKNOWN)
     assert [(run, 1, unknown, 0, True), (run, 2, unknown, 0, True)] == results.fetchall()
     assert exported(store)[1][1] == 1

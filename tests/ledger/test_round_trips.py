@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from banks import CLIENT, CREDIT, MONDAY, TUESDAY, PostgresBank, key, number, prove
@@ -85,6 +86,13 @@ def test_a_unit_inside_of_a_transaction_is_refused(postgres: PostgresBank) -> No
         pytest.raises(RuntimeError, match="inside of a transaction"),
     ):
         ledger.enquire(postgres.store, account)
+
+
+def test_a_unit_whose_statement_failed_does_not_end_as_if_it_were_committed(postgres: PostgresBank) -> None:
+    """PostgreSQL answers its COMMIT with a ROLLBACK and no error."""
+    with pytest.raises(RuntimeError, match="passed over"), postgres.store.unit() as unit, suppress(psycopg.Error):
+        unit.connection.execute("SELECT 1 / 0")
+    assert ledger.enquire(postgres.store, postgres.account(GUILTY, 100)).balance_yen == 100
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def test_c_5_a_statement_of_closed_dates_settles_nothing_and_needs_no_lock(
     assert (found.business_date, found.sequence, found.balance_yen, found.next_after) == (DUE, 2, 1050, None)
     assert ([line.sequence for line in second.lines], second.next_after) == ([2], None)
     assert (none.sequence, none.balance_yen, none.lines, none.next_after) == (0, 0, (), None)
-    assert store.connection.execute("SELECT count(*) FROM ledger.result").fetchone() == (2,)
+    assert store.connection.execute("SELECT count(*) FROM ledger.outcome").fetchone() == (2,)
 
 
 def test_c_5_pages_of_closed_dates_follow_each_other(database: Database, store: ledger.PostgresStore) -> None:

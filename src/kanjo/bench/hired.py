@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import sys
 import threading
@@ -60,6 +61,7 @@ class Hired:
             flow=Orders().flow(),
             clock=REAL_CLOCK,
             should_stop=self._should_stop.is_set,
+            slowest_p99_us=lambda: centercut.slowest_door_us(self._ledger().connection),
             on_step=lambda step: steps.append((step.settled, time.monotonic() - began_s)),
             find=lambda _: Salaries(),
         )
@@ -93,7 +95,10 @@ class Hired:
     def _door(self) -> Service:
         if self._service is None:
             database = self._opened()
-            batcher = ledger.Batcher(lambda: ledger.PostgresStore(database.connect(autocommit=True)))
+            batcher = ledger.Batcher(
+                lambda: ledger.PostgresStore(database.connect(autocommit=True)),
+                pulse=ledger.pulse.Pulse(f"bench {os.getpid()}", REAL_CLOCK.now),
+            )
             self._service = Service(self._stack.enter_context(batcher), CLIENT)
             self._stack.callback(self._service.rest)
         return self._service

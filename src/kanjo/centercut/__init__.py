@@ -10,7 +10,14 @@ from kanjo.centercut.crew import Crew, crew_of
 from kanjo.centercut.flow import Flow, Pace, first_pace, next_pace
 from kanjo.centercut.load import CLIENT, Loaded, Loading, RunLoading, load, run_key
 from kanjo.centercut.operate import cancel, fail, pause, resume, retry, start, withdraw
-from kanjo.centercut.process import REAL_CLOCK, Orders, run_worker, start_worker, stop_with_parent
+from kanjo.centercut.process import (
+    REAL_CLOCK,
+    Orders,
+    run_worker,
+    slowest_door_us,
+    start_worker,
+    stop_with_parent,
+)
 from kanjo.centercut.run import Items, RunRow, State, Totals
 from kanjo.centercut.status import RunStatus, status
 from kanjo.centercut.store import Runs, runs_in
@@ -52,6 +59,7 @@ __all__ = [
     "run_key",
     "run_worker",
     "runs_in",
+    "slowest_door_us",
     "start",
     "start_worker",
     "status",

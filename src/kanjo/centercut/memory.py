@@ -126,15 +126,6 @@ class MemoryRuns:
     def first_claim(self, run: int, at: datetime) -> None:
         self._change(run, claimed_at=at)
 
-    def accounts_of(self, claimed: Slice, accounts_max: int) -> list[int]:
-        return sorted(
-            {
-                account
-                for account, run, _ in self._tables.items
-                if run == claimed.run and claimed.next_account <= account <= claimed.last_account
-            }
-        )[:accounts_max]
-
     def released(self) -> list[int]:
         today = self.today()
         return [
@@ -175,8 +166,9 @@ class MemoryRuns:
     def lock_run(self, run: int) -> None:
         """Nothing to do: units are one at a time."""
 
-    def rows(self, runs: Sequence[int] | None) -> list[RunRow]:
-        return [self._runs[run] for run in sorted(self._runs) if runs is None or run in runs]
+    def rows(self, runs: Sequence[int] | None, *, unfinished: bool = False) -> list[RunRow]:
+        rows = (self._runs[run] for run in sorted(self._runs) if runs is None or run in runs)
+        return [row for row in rows if not unfinished or row.finished is None]
 
     def totals(self, row: RunRow) -> Totals:
         totals = Totals()

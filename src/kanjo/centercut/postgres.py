@@ -106,17 +106,6 @@ class PostgresRuns:
     def first_claim(self, run: int, at: datetime) -> None:
         self._rows("first_claim", run=run, at=at)
 
-    def accounts_of(self, claimed: Slice, accounts_max: int) -> list[int]:
-        rows = self._rows(
-            "slice_accounts",
-            run=claimed.run,
-            due=claimed.due,
-            next_account=claimed.next_account,
-            last_account=claimed.last_account,
-            accounts_max=accounts_max,
-        )
-        return [account for (account,) in rows]
-
     def released(self) -> list[int]:
         return [run for (run,) in self._rows("released_runs")]
 
@@ -139,8 +128,8 @@ class PostgresRuns:
     def lock_run(self, run: int) -> None:
         self._rows("lock_run", run=run)
 
-    def rows(self, runs: Sequence[int] | None) -> list[RunRow]:
-        rows = self._rows("rows", runs=None if runs is None else list(runs))
+    def rows(self, runs: Sequence[int] | None, *, unfinished: bool = False) -> list[RunRow]:
+        rows = self._rows("rows", runs=None if runs is None else list(runs), unfinished=unfinished)
         return [RunRow(**dict(zip(RunRow.__struct_fields__, _phased(row), strict=True))) for row in rows]
 
     def totals(self, row: RunRow) -> Totals:
@@ -149,7 +138,12 @@ class PostgresRuns:
 
     def counts(self, runs: Sequence[int]) -> dict[int, Totals]:
         return {
-            run: Totals(settled=settled, accepted=accepted, refused=settled - accepted, settled_by_before=before)
+            run: Totals(
+                settled=int(settled),
+                accepted=int(accepted),
+                refused=int(settled - accepted),
+                settled_by_before=int(before),
+            )
             for run, settled, accepted, before in self._rows("counts", runs=list(runs))
         }
 

@@ -75,14 +75,6 @@ UPDATE centercut.run
 SET claimed_at = %(at)s
 WHERE run = (SELECT run FROM centercut.run WHERE run = %(run)s AND claimed_at IS NULL FOR UPDATE SKIP LOCKED)
 
--- name: slice_accounts
--- The next accounts of the slice, no more than a commit may settle items of: others stay free for customers.
-SELECT DISTINCT account
-FROM ledger.item
-WHERE cell = %(cell)s AND run = %(run)s AND date = %(due)s AND account BETWEEN %(next_account)s AND %(last_account)s
-ORDER BY account
-LIMIT %(accounts_max)s
-
 -- name: advance_slice
 UPDATE centercut.slice SET next_account = %(next_account)s WHERE cell = %(cell)s AND run = %(run)s AND slice = %(slice)s
 
@@ -125,38 +117,62 @@ SELECT run.run, run.business, facts.date, facts.phase, facts.priority, facts.can
   run.started, run.paused, run.finished, run.note, run.claimed_at, run.finished_at
 FROM centercut.run
 JOIN ledger.run AS facts USING (run)
-WHERE %(runs)s::integer[] IS NULL OR run.run = ANY (%(runs)s)
+WHERE (%(runs)s::integer[] IS NULL OR run.run = ANY (%(runs)s)) AND (NOT %(unfinished)s OR run.finished IS NULL)
 ORDER BY run.run
 
 -- name: counts
--- For a live view: an index-only pass over the results of some runs.
-SELECT run, count(*), count(*) FILTER (WHERE reason = 0), count(*) FILTER (WHERE before)
-FROM ledger.result
-WHERE cell = %(cell)s AND run = ANY (%(runs)s)
+-- For a live view: spans stand for most items, rows for the others.
+SELECT run, sum(items), sum(accepted), sum(before)
+FROM (
+  SELECT run, items, items AS accepted, 0 AS before
+  FROM ledger.span
+  WHERE cell = %(cell)s AND run = ANY (%(runs)s)
+  UNION ALL
+  SELECT run, 1, CASE WHEN reason = 0 THEN 1 ELSE 0 END, CASE WHEN before THEN 1 ELSE 0 END
+  FROM ledger.result
+  WHERE cell = %(cell)s AND run = ANY (%(runs)s)
+) AS settled
 GROUP BY run
 
 -- name: totals
--- For closing: the amounts stand in the items, the outcomes in the results. LATERAL with OFFSET fixes the way of the
--- join, a result by its key for each item: before the tables are analyzed the planner may choose item by item of all.
-SELECT count(*), count(*) FILTER (WHERE result.reason = 0),
-  coalesce(sum(item.amount) FILTER (WHERE result.reason = 0), 0),
-  count(*) FILTER (WHERE result.reason <> 0), coalesce(sum(item.amount) FILTER (WHERE result.reason <> 0), 0),
-  count(*) FILTER (WHERE result.before),
-  coalesce(sum(item.amount) FILTER (WHERE result.reason = 0 AND item.kind = 1), 0),
-  coalesce(sum(item.amount) FILTER (WHERE result.reason = 0 AND item.kind = 2), 0)
-FROM ledger.item
-CROSS JOIN LATERAL (
-  SELECT result.reason, result.before
+-- For closing: what spans say, and the items of the results. LATERAL with OFFSET fixes the way of the join, an item by its
+-- key for each result: before the tables are analyzed the planner may choose result by result of all.
+SELECT coalesce(sum(items), 0), coalesce(sum(accepted), 0), coalesce(sum(credited + debited), 0),
+  coalesce(sum(items - accepted), 0), coalesce(sum(refused_yen), 0), coalesce(sum(before), 0),
+  coalesce(sum(credited), 0), coalesce(sum(debited), 0)
+FROM (
+  SELECT items, items AS accepted, credited, debited, 0 AS refused_yen, 0 AS before
+  FROM ledger.span
+  WHERE cell = %(cell)s AND run = %(run)s
+  UNION ALL
+  SELECT 1, CASE WHEN reason = 0 THEN 1 ELSE 0 END,
+    CASE WHEN reason = 0 AND item.kind = 1 THEN item.amount ELSE 0 END,
+    CASE WHEN reason = 0 AND item.kind = 2 THEN item.amount ELSE 0 END,
+    CASE WHEN reason <> 0 THEN item.amount ELSE 0 END,
+    CASE WHEN before THEN 1 ELSE 0 END
   FROM ledger.result
-  WHERE result.cell = item.cell AND result.run = item.run AND result.item = item.item
-  OFFSET 0
-) AS result
-WHERE item.cell = %(cell)s AND item.run = %(run)s AND item.date = %(due)s
+  CROSS JOIN LATERAL (
+    SELECT kind, amount
+    FROM ledger.item
+    WHERE item.cell = result.cell AND item.run = result.run AND item.account = result.account
+      AND item.item = result.item AND item.date = %(due)s
+    OFFSET 0
+  ) AS item
+  WHERE result.cell = %(cell)s AND result.run = %(run)s
+) AS settled
 
 -- name: item
-SELECT item.account, item.run, item.item, item.kind, item.amount, item.customer, result.reason
+SELECT item.account, item.run, item.item, item.kind, item.amount, item.customer,
+  coalesce(result.reason, CASE WHEN span.stands THEN 0 END)
 FROM ledger.item
-LEFT JOIN ledger.result USING (cell, run, item)
+LEFT JOIN ledger.result USING (cell, run, account, item)
+LEFT JOIN LATERAL (
+  SELECT first_account <= item.account AND item.account <> ALL (beside) AS stands
+  FROM ledger.span
+  WHERE span.cell = item.cell AND span.run = item.run AND last_account >= item.account
+  ORDER BY last_account
+  LIMIT 1
+) AS span ON true
 WHERE item.cell = %(cell)s AND item.run = %(run)s AND item.date = %(due)s AND item.item = %(item)s
 
 -- name: set_started

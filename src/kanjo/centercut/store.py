@@ -47,9 +47,6 @@ class Runs(Protocol):
     def first_claim(self, run: int, at: datetime) -> None:
         """The run is running from now on (R-1)."""
 
-    def accounts_of(self, claimed: Slice, accounts_max: int) -> list[int]:
-        """The next accounts with items in the slice, ascending, at most so many."""
-
     def advance_slice(self, claimed: Slice, next_account: int) -> None:
         """All accounts before this one are settled."""
 
@@ -71,8 +68,8 @@ class Runs(Protocol):
     def lock_run(self, run: int) -> None:
         """Keep everybody else from closing or changing the run."""
 
-    def rows(self, runs: Sequence[int] | None) -> list[RunRow]:
-        """Runs by number; all of them for None."""
+    def rows(self, runs: Sequence[int] | None, *, unfinished: bool = False) -> list[RunRow]:
+        """Runs by number; all of them for None. `unfinished`: without those that are over."""
 
     def totals(self, row: RunRow) -> Totals:
         """What the run's items came to, in yen."""

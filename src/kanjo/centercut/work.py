@@ -14,7 +14,17 @@ from kanjo.centercut.business import Business, business_named
 from kanjo.centercut.close import close_if_settled
 from kanjo.centercut.flow import Flow, Pace, first_pace, next_pace
 from kanjo.centercut.store import runs_in
-from kanjo.ledger import ITEMS_MAX, NOT_POISON, Conflict, OutcomeUnknown, Store, StoreFailed, settle, settle_in
+from kanjo.ledger import (
+    ITEMS_MAX,
+    NOT_POISON,
+    Conflict,
+    OutcomeUnknown,
+    Store,
+    StoreFailed,
+    StretchWanted,
+    settle,
+    settle_stretch,
+)
 
 
 class Clock(msgspec.Struct, frozen=True):
@@ -50,14 +60,18 @@ def step(store: Store, runs: Sequence[int] | None, now: datetime, *, items_max: 
                 here.first_claim(claimed.run, now)
             # the claimed run too, even if it was paused or cancelled since: its slice must not end unsettled
             also = sorted({*here.released(), claimed.run})
-            accounts = here.accounts_of(claimed, items_max)
-            settled, left_from = settle_in(unit, unit.day(), accounts, also, items_max)
-            if left_from is not None:
-                here.advance_slice(claimed, left_from)
-            elif accounts and len(accounts) == items_max and accounts[-1] < claimed.last_account:
-                here.advance_slice(claimed, accounts[-1] + 1)
-            else:
+            first, last = claimed.next_account, claimed.last_account
+            wanted = StretchWanted(run=claimed.run, first=first, last=last, also=also, items_max=items_max)
+            stretch = unit.load_stretch(unit.day(), wanted)
+            if stretch is None:
                 here.end_slice(claimed)
+                return Step(claimed.run, 0)
+            accounts = stretch.accounts
+            settled, next_account = settle_stretch(unit, stretch, items_max)
+            if next_account is None:
+                here.end_slice(claimed)
+            else:
+                here.advance_slice(claimed, next_account)
             return Step(claimed.run, settled)
     except Conflict:
         return Step(0, 0)
@@ -90,8 +104,7 @@ def work(
         if done is not None:
             on_step(done)
             seconds = clock.monotonic_s() - began_s
-            p99_us = slowest_p99_us() if flow.target_p99_us is not None else None
-            pace = next_pace(flow, pace, settled=done.settled, seconds=seconds, p99_us=p99_us)
+            pace = next_pace(flow, pace, settled=done.settled, seconds=seconds, p99_us=slowest_p99_us())
             rest(pace, clock, should_stop)
             continue
         if _close_settled(store, runs, find, clock.now()) and runs is not None:
@@ -113,7 +126,7 @@ def _close_settled(store: Store, runs: Sequence[int] | None, find: Callable[[str
     """
     with store.unit() as unit:
         here = runs_in(unit)
-        rows = [row for row in here.rows(runs) if row.finished is None]
+        rows = here.rows(runs, unfinished=True)
         waiting = {row.run: here.open_slices(row.run) for row in rows if row.started or row.cancelled}
     nothing_left = True
     failure: Exception | None = None

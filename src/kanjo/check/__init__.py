@@ -10,7 +10,7 @@ from kanjo.check.findings import HistoryCheck
 from kanjo.check.history import HISTORY_CHECKS, judge
 from kanjo.check.lines import How
 from kanjo.check.proof import CheckProof, LawProof, Proof, Stuck
-from kanjo.check.prove import Law, checks, prove
+from kanjo.check.prove import Law, checks, prove, prove_answers
 from kanjo.check.recording import Recorder
 
 __all__ = [
@@ -29,5 +29,6 @@ __all__ = [
     "checks",
     "judge",
     "prove",
+    "prove_answers",
     "read_histories",
 ]

@@ -30,7 +30,7 @@ SELECT item.account, item.date - '0001-01-01'::date + 1,
 FROM ledger.item
 JOIN unnest(%(accounts)s::bigint[]) AS named (account) USING (account)
 JOIN ledger.run AS facts ON facts.run = item.run
-LEFT JOIN ledger.result ON result.cell = item.cell AND result.run = item.run AND result.item = item.item
+LEFT JOIN ledger.outcome AS result ON result.cell = item.cell AND result.run = item.run AND result.item = item.item
 WHERE facts.phase = %(pre_business)s
   AND CASE
     WHEN result.run IS NULL OR result.reason IN (%(withdrawn)s, %(failed)s) THEN NOT facts.cancelled

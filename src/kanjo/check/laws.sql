@@ -27,7 +27,7 @@ SELECT count(*)
 FROM ledger.item
 JOIN ledger.run ON run.run = item.run
 JOIN ledger.day ON run.date <= day.business_date
-LEFT JOIN ledger.result ON result.cell = item.cell AND result.run = item.run AND result.item = item.item
+LEFT JOIN ledger.outcome AS result ON result.cell = item.cell AND result.run = item.run AND result.item = item.item
 WHERE run.phase = %(phase_pre_business)s AND NOT run.closed AND NOT run.cancelled AND result.run IS NULL
 
 -- name: law_1_balances
@@ -155,7 +155,7 @@ LEFT JOIN centercut.run AS own USING (run)
 LEFT JOIN (
   SELECT item.run, sum(CASE WHEN item.kind = %(item_credit)s THEN -item.amount ELSE item.amount END) AS amount
   FROM ledger.item
-  JOIN ledger.result USING (cell, run, item)
+  JOIN ledger.outcome AS result USING (cell, run, item)
   WHERE result.reason = %(reason_accepted)s
   GROUP BY item.run
 ) AS settled USING (run)
@@ -193,7 +193,7 @@ LEFT JOIN (
   SELECT item.run, sum(item.amount) FILTER (WHERE item.kind = %(item_credit)s) AS paid,
     sum(item.amount) FILTER (WHERE item.kind <> %(item_credit)s) AS collected
   FROM ledger.item
-  JOIN ledger.result USING (cell, run, item)
+  JOIN ledger.outcome AS result USING (cell, run, item)
   WHERE result.reason = %(reason_accepted)s
   GROUP BY item.run
 ) AS settled USING (run)
@@ -210,9 +210,39 @@ LEFT JOIN ledger.run AS facts USING (run)
 SELECT result.run, result.item, result.reason,
   item.run IS NULL OR result.reason <> ALL (%(item_reasons)s::smallint[])
   OR result.reason = %(reason_cancelled)s AND facts.cancelled IS NOT TRUE AS broken
-FROM ledger.result
-LEFT JOIN ledger.item USING (cell, run, item)
+FROM ledger.outcome AS result
+LEFT JOIN ledger.item USING (cell, run, account, item)
 LEFT JOIN ledger.run AS facts ON facts.run = result.run
+
+-- name: law_2_spans
+-- A span says as many items, and of as much money, as it stands for, and shares no account with another of its run: else
+-- an item would have no outcome, or two.
+SELECT run, span.first_account, last_account, span.items, coalesce(stood.items, 0) AS items_stored, span.credited,
+  coalesce(stood.credited, 0) AS credited_stored, span.debited, coalesce(stood.debited, 0) AS debited_stored,
+  span.last_before AS last_account_before,
+  (span.items, span.credited, span.debited)
+    IS DISTINCT FROM (coalesce(stood.items, 0), coalesce(stood.credited, 0), coalesce(stood.debited, 0))
+  OR span.first_account <= span.last_before IS TRUE OR facts.run IS NULL AS broken
+FROM (
+  SELECT *, lag(last_account) OVER (PARTITION BY cell, run ORDER BY last_account) AS last_before FROM ledger.span
+) AS span
+LEFT JOIN (
+  SELECT item.cell, item.run, span.last_account, count(*) AS items,
+    sum(item.amount) FILTER (WHERE item.kind = %(item_credit)s) AS credited,
+    sum(item.amount) FILTER (WHERE item.kind <> %(item_credit)s) AS debited
+  FROM ledger.item
+  CROSS JOIN LATERAL (
+    SELECT first_account, last_account, beside
+    FROM ledger.span
+    WHERE span.cell = item.cell AND span.run = item.run AND span.last_account >= item.account
+    ORDER BY span.last_account
+    LIMIT 1
+  ) AS span
+  LEFT JOIN ledger.result USING (cell, run, account, item)
+  WHERE result.run IS NULL AND span.first_account <= item.account AND item.account <> ALL (span.beside)
+  GROUP BY item.cell, item.run, span.last_account
+) AS stood USING (cell, run, last_account)
+LEFT JOIN ledger.run AS facts USING (run)
 
 -- name: law_2_item_entries
 -- An accepted item has exactly its entry: on its account, its amount and sign, valued on its due date, booked on the date
@@ -227,7 +257,7 @@ SELECT run, item, result.reason, coalesce(entry.account, item.account) AS accoun
         CASE WHEN item.kind = %(item_credit)s THEN %(kind_item_credit)s ELSE %(kind_item_debit)s END::smallint,
         %(code_run_suspense)s::bigint)
   END AS broken
-FROM ledger.result
+FROM ledger.outcome AS result
 JOIN ledger.item USING (cell, run, item)
 FULL JOIN (
   SELECT cell, run, item, account, sequence, amount, value_date, date, kind, contra
@@ -343,7 +373,7 @@ LEFT JOIN centercut.run AS own ON own.run = facts.run
 LEFT JOIN (
   SELECT item.run, count(*) AS unsettled
   FROM ledger.item
-  LEFT JOIN ledger.result ON result.cell = item.cell AND result.run = item.run AND result.item = item.item
+  LEFT JOIN ledger.outcome AS result ON result.cell = item.cell AND result.run = item.run AND result.item = item.item
   WHERE result.run IS NULL
   GROUP BY item.run
 ) AS counted ON counted.run = facts.run
@@ -447,13 +477,14 @@ SELECT item.run, item.item, item.account, item.date AS due, facts.date AS due_by
 FROM ledger.item
 CROSS JOIN ledger.day
 LEFT JOIN ledger.run AS facts ON facts.run = item.run
-LEFT JOIN ledger.result ON result.cell = item.cell AND result.run = item.run AND result.item = item.item
+LEFT JOIN ledger.outcome AS result ON result.cell = item.cell AND result.run = item.run AND result.item = item.item
 
 -- name: law_3_entry_dates
 -- On one account booking dates never go backwards, and none is ahead of the bank's own date (D-1).
 SELECT account, sequence, date, date_before, date < date_before OR date > business_date AS broken
 FROM (
-  SELECT account, sequence, date, lag(date, 1, date) OVER (PARTITION BY cell, account ORDER BY sequence) AS date_before
+  SELECT account, sequence, date, lag(date, 1, date) OVER (PARTITION BY cell, account ORDER BY sequence, date)
+    AS date_before
   FROM ledger.entry
 ) AS chained
 CROSS JOIN ledger.day
@@ -474,7 +505,7 @@ FROM (
       result.sequence + CASE WHEN result.reason = %(reason_accepted)s THEN 1 ELSE 0 END AS stands_at
     FROM ledger.item
     JOIN ledger.run AS facts ON facts.run = item.run
-    LEFT JOIN ledger.result ON result.cell = item.cell AND result.run = item.run AND result.item = item.item
+    LEFT JOIN ledger.outcome AS result ON result.cell = item.cell AND result.run = item.run AND result.item = item.item
     WHERE facts.phase = %(phase_pre_business)s
       AND CASE
         WHEN result.run IS NULL THEN NOT facts.cancelled
@@ -502,7 +533,7 @@ FROM (
       result.run IS NULL AS unsettled
     FROM ledger.item
     JOIN ledger.run AS facts ON facts.run = item.run
-    LEFT JOIN ledger.result ON result.cell = item.cell AND result.run = item.run AND result.item = item.item
+    LEFT JOIN ledger.outcome AS result ON result.cell = item.cell AND result.run = item.run AND result.item = item.item
     WHERE facts.phase = %(phase_pre_business)s
       AND CASE
         WHEN result.run IS NULL OR result.reason IN (%(reason_withdrawn)s, %(reason_failed)s) THEN NOT facts.cancelled
@@ -536,7 +567,7 @@ SELECT item.account, result.run, result.item, result.date, result.sequence, resu
   last.balance AS balance_of_entry,
   CASE WHEN result.sequence = 0 THEN result.balance <> 0 ELSE result.balance <> last.balance OR result.date < last.date END
   OR next.date < result.date IS TRUE AS broken
-FROM ledger.result
+FROM ledger.outcome AS result
 JOIN ledger.item USING (cell, run, item)
 LEFT JOIN ledger.entry AS last
   ON last.cell = item.cell AND last.account = item.account AND last.sequence = result.sequence

@@ -46,6 +46,15 @@ class Column:
         self.packed = self._header(count) + packed.tobytes()
 
     @classmethod
+    def unpack(cls, value: bytes | None) -> np.ndarray[Any, Any]:
+        """The elements (64-bit integers) of a binary array that came from the database, without NULLs; none of NULL."""
+        if value is None or len(value) <= 12:
+            return np.empty(0, np.int64)
+        assert int.from_bytes(value[8:12], "big") == cls.element_oid, "another type of array"
+        packed = np.frombuffer(value, dtype=cls._pair, offset=_HEADER.size)
+        return packed["value"].astype(np.int64)
+
+    @classmethod
     def _header(cls, count: int, has_nulls: bool = False) -> bytes:
         if count == 0:  # PostgreSQL's empty array has no dimension
             return _EMPTY.pack(0, 0, cls.element_oid)
@@ -84,6 +93,13 @@ class Date(Column):
     def __init__(self, values: Sequence[date]) -> None:
         days = {value: value.toordinal() - POSTGRES_EPOCH for value in set(values)}
         super().__init__([days[value] for value in values])
+
+    @classmethod
+    def of_days(cls, days: Sequence[int] | np.ndarray[Any, Any]) -> Date:
+        """From days since PostgreSQL's epoch."""
+        column = cls.__new__(cls)
+        Column.__init__(column, days)
+        return column
 
 
 class _Variable(Column):

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import cache
 from itertools import count
+from numbers import Integral
 from typing import Any, NamedTuple, TypeAlias
 
 import psycopg
-from psycopg import errors, generators
-from psycopg.abc import PQGen
+from psycopg import abc, errors, generators
 from psycopg.adapt import Transformer
 from psycopg.pq import ConnStatus, ExecStatus
 from psycopg.pq.abc import PGresult
@@ -32,11 +32,33 @@ STALE = (errors.InvalidSqlStatementName, errors.FeatureNotSupported)
 """What a prepared statement meets when somebody deallocated it, or changed what it returns: it must be made anew."""
 
 
-class Found(NamedTuple):
-    """What one statement gave: its rows, and how many it read or wrote."""
+class Found:
+    """What one statement gave."""
 
-    rows: list[tuple[Any, ...]]
-    rows_count: int
+    __slots__ = ("_loading", "_result")
+
+    def __init__(self, result: PGresult, loading: abc.Transformer) -> None:
+        self._result = result
+        self._loading = loading
+
+    @property
+    def rows_count(self) -> int:
+        """How many rows it read or wrote."""
+        return self._result.ntuples or self._result.command_tuples or 0
+
+    @property
+    def rows(self) -> list[tuple[Any, ...]]:
+        """Its rows as Python's values."""
+        if not self._result.ntuples:
+            return []
+        self._loading.set_pgresult(self._result)
+        return self._loading.load_rows(0, self._result.ntuples, tuple)
+
+    @property
+    def row_packed(self) -> list[bytes | None]:
+        """Its one row as it came, in PostgreSQL's binary formats."""
+        assert self._result.ntuples == 1
+        return [self._result.get_value(0, place) for place in range(self._result.nfields)]
 
 
 class _Text(NamedTuple):
@@ -108,15 +130,8 @@ class Line:
             if name is not None:
                 next(left)
                 self._prepared[text] = name
-            found.append(self._rows(next(left)))
+            found.append(Found(next(left), self._loading))
         return found
-
-    def _rows(self, result: PGresult) -> Found:
-        if result.status != ExecStatus.TUPLES_OK:
-            return Found([], result.command_tuples or 0)
-        self._loading.set_pgresult(result)
-        rows_count = result.ntuples
-        return Found(self._loading.load_rows(0, rows_count, tuple) if rows_count else [], rows_count)
 
 
 def _verb(text: str) -> str:
@@ -135,11 +150,11 @@ def _text(text: str) -> _Text:
 def _literal(value: int | str | date | bool | None) -> bytes | None:
     if value is None:
         return None
-    assert isinstance(value, int | str | date), f"{type(value).__name__} cannot be sent"
+    assert isinstance(value, Integral | str | date), f"{type(value).__name__} cannot be sent"
     return (value.isoformat() if isinstance(value, date) else str(value)).encode()
 
 
-def _communicate(pgconn: psycopg.pq.abc.PGconn, results_count: int) -> PQGen[list[PGresult]]:
+def _communicate(pgconn: psycopg.pq.abc.PGconn, results_count: int) -> abc.PQGen[list[PGresult]]:
     """Send what is queued and wait for so many results, the end of the pipeline among them."""
     if pgconn.flush():
         yield from generators.send(pgconn)

@@ -6,5 +6,6 @@ It uses the other rooms as their users do, on a database of its own, and posts n
 
 from kanjo.demo.banking_day import DayPlan, Figures, Glimpse, live_through
 from kanjo.demo.report import write_report
+from kanjo.demo.town import EMPLOYER, Town
 
-__all__ = ["DayPlan", "Figures", "Glimpse", "live_through", "write_report"]
+__all__ = ["EMPLOYER", "DayPlan", "Figures", "Glimpse", "Town", "live_through", "write_report"]

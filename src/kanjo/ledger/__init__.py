@@ -43,11 +43,12 @@ from kanjo.ledger.memory import MemoryStore, MemoryUnit
 from kanjo.ledger.opening import NAME_LENGTH_MAX, export_accounts, import_accounts, is_empty
 from kanjo.ledger.outcome import Answer, EntryLine, NotDecided, Outcome, Snapshot, Touch
 from kanjo.ledger.partitions import ensure_partitions
-from kanjo.ledger.post import ITEMS_MAX, enquire, post, post_in, post_once, settle, settle_in
+from kanjo.ledger.post import ITEMS_MAX, enquire, post, post_in, post_once, settle, settle_in, settle_stretch
 from kanjo.ledger.postgres import PostgresStore, PostgresUnit
 from kanjo.ledger.reason import Reason
 from kanjo.ledger.statement import Statement, StatementLine, statement
 from kanjo.ledger.store import NOT_POISON, Conflict, Day, OutcomeUnknown, Store, StoreFailed, Unit
+from kanjo.ledger.stretch import StretchWanted
 from kanjo.ledger.trial import TrialBalance, TrialLine, trial_balance
 from kanjo.ledger.verdict import Verdict, give_verdict
 
@@ -98,6 +99,7 @@ __all__ = [
     "Status",
     "Store",
     "StoreFailed",
+    "StretchWanted",
     "StuckItem",
     "Touch",
     "TrialBalance",
@@ -128,6 +130,7 @@ __all__ = [
     "require_forward",
     "settle",
     "settle_in",
+    "settle_stretch",
     "show_account",
     "statement",
     "transfer",

@@ -147,6 +147,7 @@ class Book(msgspec.Struct, kw_only=True):
 class Results(msgspec.Struct):
     """Outcomes of items, in columns."""
 
+    account: list[int] = []
     run: list[int] = []
     item: list[int] = []
     reason: list[int] = []

@@ -85,6 +85,7 @@ def settle(book: Book, changes: Changes) -> set[int]:
             sequence = balance_yen = 0
         else:
             sequence, balance_yen = account.sequence, account.balance_yen
+        results.account.append(number)
         results.run.append(run)
         results.item.append(item)
         results.sequence.append(sequence)

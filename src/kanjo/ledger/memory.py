@@ -28,6 +28,7 @@ from kanjo.ledger.instruction import Kind
 from kanjo.ledger.outcome import Outcome
 from kanjo.ledger.reason import Reason
 from kanjo.ledger.store import Conflict, Day, due_runs
+from kanjo.ledger.stretch import NO_PLAIN, StretchBook, StretchChanges, StretchWanted
 
 
 class ItemResult(msgspec.Struct, frozen=True):
@@ -225,6 +226,31 @@ class MemoryUnit:
             tables.requests[(outcome.client, outcome.key)] = outcome
         for hold in (*changes.holds_placed, *changes.holds_ended):
             tables.holds[(hold.client, hold.key)] = msgspec.structs.replace(hold)
+
+    def load_stretch(self, day: Day, wanted: StretchWanted) -> StretchBook | None:
+        of_run = sorted(
+            account
+            for account, run, _ in self.tables.items
+            if run == wanted.run and wanted.first <= account <= wanted.last
+        )
+        if not of_run:
+            return None
+        beyond = of_run[wanted.items_max] if len(of_run) > wanted.items_max else None
+        accounts = sorted({account for account in of_run if beyond is None or account < beyond}) or of_run[:1]
+        after = (account for account in of_run if account > accounts[-1])
+        rest = Wanted(accounts=accounts, also=wanted.also, items_max=wanted.items_max, together=True)
+        return StretchBook(
+            run=wanted.run,
+            accounts=accounts,
+            rest=self.load(day, rest),
+            plain=NO_PLAIN,
+            held={account for account, _ in self.tables.stuck.values()},
+            more_from=next(after, None),
+            is_first=False,
+        )
+
+    def save_stretch(self, changes: StretchChanges) -> None:
+        self.save(changes.rest)
 
     def _save_items(self, changes: Changes) -> None:
         entries, results = changes.item_entries, changes.results

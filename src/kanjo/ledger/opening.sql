@@ -28,8 +28,15 @@ JOIN ledger.item ON item.run = run.run AND item.date = run.date
 WHERE run.phase = 1 AND NOT run.closed AND NOT run.cancelled
   AND NOT EXISTS (
     SELECT FROM ledger.result
-    WHERE result.cell = item.cell AND result.run = item.run AND result.item = item.item
+    WHERE result.cell = item.cell AND result.run = item.run AND result.account = item.account AND result.item = item.item
   )
+  AND (
+    SELECT first_account <= item.account AND item.account <> ALL (beside)
+    FROM ledger.span
+    WHERE span.cell = item.cell AND span.run = item.run AND last_account >= item.account
+    ORDER BY last_account
+    LIMIT 1
+  ) IS NOT TRUE
 
 -- name: any_account_or_run
 SELECT FROM ledger.account

@@ -20,6 +20,7 @@ from kanjo.ledger.instruction import (
 from kanjo.ledger.outcome import Answer, NotDecided, Outcome, Snapshot
 from kanjo.ledger.reason import Reason
 from kanjo.ledger.store import NOT_POISON, Conflict, Day, Store, Unit
+from kanjo.ledger.stretch import StretchBook, decide_stretch
 
 ITEMS_MAX = 5_000
 """A commit settles at most so many items of an account, or of a slice (O-8)."""
@@ -73,7 +74,7 @@ def enquire(store: Store, account: int) -> Snapshot:
 def settle_in(
     unit: Unit, day: Day, accounts: Sequence[int], also: Sequence[int], items_max: int
 ) -> tuple[int, int | None]:
-    """Settle what is due on these accounts, and of the runs in `also`, as a worker does: at most `items_max` items.
+    """Settle what is due on these accounts, and of the runs in `also`: at most `items_max` items of them all.
 
     Returns how many items were settled, and the first account of which more is due; None when nothing is left but
     what a stuck item holds.
@@ -85,6 +86,13 @@ def settle_in(
     changes.by_before = False
     unit.save(changes)
     return len(changes.results.run), min(book.unfinished, default=None)
+
+
+def settle_stretch(unit: Unit, book: StretchBook, items_max: int) -> tuple[int, int | None]:
+    """Settle a worker's stretch; returns how many items, and the first account of the slice that has more due."""
+    changes = decide_stretch(book, items_max)
+    unit.save_stretch(changes)
+    return changes.settled, changes.next_account
 
 
 def settle(store: Store, accounts: Sequence[int], also: Sequence[int] = (), *, items_max: int = ITEMS_MAX) -> int:

@@ -16,9 +16,10 @@ from kanjo.db.line import STALE, Found, Line, Statement
 from kanjo.db.queries import Queries
 from kanjo.ledger.account import Account
 from kanjo.ledger.book import Book, Changes, Hold, Item, Key, LawBroken, MandateState, Run, StuckItem, Wanted
-from kanjo.ledger.chart import Code
+from kanjo.ledger.postgres_stretch import item_statements, load_stretch, span_statement
 from kanjo.ledger.request_rows import outcome_of, request_statements
 from kanjo.ledger.store import Conflict, Day, OutcomeUnknown, StoreFailed, due_runs
+from kanjo.ledger.stretch import StretchBook, StretchChanges, StretchWanted
 
 SQL = Queries("kanjo.ledger")
 DAY_LOCK = 0x4B414E4A4F
@@ -28,8 +29,6 @@ DAY_LOCK_WAIT_MS = 100
 DAY_HELD_SILENT_MS = 3_000
 """Who has the day for himself and falls silent (his line is dead, his process stopped) is undone by the server after so
 long: all doors wait for him."""
-FEW_ACCOUNTS = 500
-"""Up to so many accounts a batch is looked up account by account, fair to each; more are read as a range."""
 
 _CONFLICTS = (
     errors.DeadlockDetected,
@@ -59,9 +58,13 @@ class PostgresUnit:
             self._run()
         return self._line.connection
 
+    def ask(self, *statements: tuple[str, dict[str, Any]]) -> list[Found]:
+        """Send the statements in one round trip."""
+        return self._exchange([(SQL[name], parameters) for name, parameters in statements])
+
     def _run(self, *statements: tuple[str, dict[str, Any]]) -> list[list[tuple[Any, ...]]]:
         """Send the statements in one round trip and fetch all their rows."""
-        return [found.rows for found in self._exchange([(SQL[name], parameters) for name, parameters in statements])]
+        return [found.rows for found in self.ask(*statements)]
 
     def _exchange(self, statements: list[Statement]) -> list[Found]:
         assert not self.committing
@@ -117,12 +120,8 @@ class PostgresUnit:
 
     def _book(self, day: Day, wanted: Wanted, rows: dict[str, list[tuple[Any, ...]]]) -> Book:
         assert day.date is not None
-        found = cast(list[Item], rows.get("due_items_of_few", rows.get("due_items_of_many", [])))
-        each = len(wanted.accounts) <= FEW_ACCOUNTS and not wanted.together
-        items, unfinished = _bound(found, wanted.accounts, wanted.items_max, each)
-        if unfinished and rows["stuck_items"] and not each:
-            held = {account for account, _, _ in rows["stuck_items"]}
-            items, unfinished = self._items_beside(held, due_runs(day, wanted), wanted)
+        held = {account for account, _, _ in rows["stuck_items"]}
+        items, unfinished = _bound(cast(list[Item], rows.get("due_items", [])), wanted, held)
         expiring: dict[int, list[Hold]] = {}
         holds = {(row[0], row[1]): Hold(*row) for row in rows.get("holds", [])}
         for row in rows["expiring_holds"]:
@@ -147,36 +146,14 @@ class PostgresUnit:
         due = due_runs(day, wanted)
         if not due or not wanted.accounts:
             return []
-        few = len(wanted.accounts) <= FEW_ACCOUNTS
-        return [self._due_items(due, wanted.accounts, wanted.items_max, few)]
-
-    def _due_items(
-        self, due: Sequence[Run], accounts: Sequence[int], items_max: int, few: bool
-    ) -> tuple[str, dict[str, Any]]:
-        dates = [run.due for run in due]
         parameters = {
             "cell": self.cell,
-            "accounts": Int8(accounts),
+            "accounts": Int8(wanted.accounts),
             "runs": Int4([run.run for run in due]),
-            "dates": Date(dates),
-            "items_max": items_max + 1,
+            "dates": Date([run.due for run in due]),
+            "items_max": wanted.items_max + 1,
         }
-        if few:
-            return "due_items_of_few", parameters
-        return "due_items_of_many", parameters | {"date_min": min(dates), "date_max": max(dates)}
-
-    def _items_beside(self, held: set[int], due: Sequence[Run], wanted: Wanted) -> tuple[list[Item], set[int]]:
-        """Look up the accounts that a stuck item holds by themselves: what waits behind it would fill the bound of all,
-        and nobody else's turn would ever come (O-9).
-        """
-        others = [account for account in wanted.accounts if account not in held]
-        of_others, of_held = self._run(
-            self._due_items(due, others, wanted.items_max, len(others) <= FEW_ACCOUNTS),
-            self._due_items(due, sorted(held), wanted.items_max, True),
-        )
-        items, unfinished = _bound(cast(list[Item], of_others), others, wanted.items_max, False)
-        items_held, unfinished_held = _bound(cast(list[Item], of_held), sorted(held), wanted.items_max, True)
-        return items + items_held, unfinished | unfinished_held
+        return [("due_items", parameters)]
 
     def _mandates(self, day: Day, items: Sequence[Item]) -> dict[tuple[int, int], MandateState]:
         asking = {run.run for run in day.runs.values() if run.originator is not None}
@@ -198,13 +175,7 @@ class PostgresUnit:
         return {(run, item): MandateState(state) for run, item, state in rows}
 
     def save(self, changes: Changes) -> None:
-        statements = self._changes(changes)
-        if not statements:
-            return
-        written = self._exchange([(SQL[name], parameters) for name, parameters, _ in statements])
-        for (name, _, expected), found in zip(statements, written, strict=True):
-            if found.rows_count != expected:
-                raise LawBroken(f"law 1: {name} wrote {found.rows_count} rows, expected {expected}")
+        self._save(self._changes(changes))
 
     def finish(self, changes: Changes) -> None:
         counted: list[Statement] = [
@@ -224,6 +195,8 @@ class PostgresUnit:
         if not self.begun or connection.info.transaction_status == TransactionStatus.IDLE:
             return
         if not undo:
+            if connection.info.transaction_status == TransactionStatus.INERROR:  # its COMMIT would be a ROLLBACK
+                raise RuntimeError("a statement failed and was passed over: nothing of the unit can be committed")
             self._commit([])
         elif connection.pgconn.status == ConnStatus.OK:
             self._line.exchange([(SQL["rollback"], {})])
@@ -231,11 +204,31 @@ class PostgresUnit:
     def _changes(self, changes: Changes) -> list[tuple[str, dict[str, Any], int]]:
         """The statements that write them, each with the number of rows it must write (law 1)."""
         here = {"cell": self.cell, "date": changes.date}
+        # an account is opened before its first entry changes it
+        return [*self._opened(changes), *item_statements(here, changes), *self._others(here, changes)]
+
+    def load_stretch(self, day: Day, wanted: StretchWanted) -> StretchBook | None:
+        return load_stretch(self, day, wanted)
+
+    def save_stretch(self, changes: StretchChanges) -> None:
+        here = {"cell": self.cell, "date": changes.rest.date}
+        statements = [*item_statements(here, changes.rest, changes.plain), *self._others(here, changes.rest)]
+        if changes.span is not None:
+            statements.append(span_statement(here, changes.span))
+        self._save(statements)
+
+    def _save(self, statements: list[tuple[str, dict[str, Any], int]]) -> None:
+        """Send all in one round trip; each must have written exactly the rows it was given."""
+        if not statements:
+            return
+        written = self._exchange([(SQL[name], parameters) for name, parameters, _ in statements])
+        for (name, _, expected), found in zip(statements, written, strict=True):
+            if found.rows_count != expected:
+                raise LawBroken(f"law 1: {name} wrote {found.rows_count} rows, expected {expected}")
+
+    @staticmethod
+    def _others(here: dict[str, Any], changes: Changes) -> list[tuple[str, dict[str, Any], int]]:
         statements: list[tuple[str, dict[str, Any], int]] = []
-        if changes.opened:
-            statements.extend(self._opened(changes))
-        if changes.accounts:
-            statements.append(("update_accounts", here | _account_columns(changes), len(changes.accounts)))
         if changes.changed:
             changed = {account.account: account for account in changes.changed}.values()
             parameters = here | {
@@ -244,12 +237,6 @@ class PostgresUnit:
                 "floors": Int8([account.floor_yen for account in changed]),
             }
             statements.append(("change_accounts", parameters, len(changed)))
-        if changes.item_entries.account:
-            statements.append(
-                ("insert_item_entries", here | _item_entry_columns(changes), len(changes.item_entries.account))
-            )
-        if changes.results.run:
-            statements.append(("insert_results", here | _result_columns(changes), len(changes.results.run)))
         if changes.outcomes:
             statements.extend(request_statements(here, changes))
         if changes.holds_placed:
@@ -265,6 +252,8 @@ class PostgresUnit:
         return statements
 
     def _opened(self, changes: Changes) -> list[tuple[str, dict[str, Any], int]]:
+        if not changes.opened:
+            return []
         accounts = [new.account for new in changes.opened]
         numbers = Int8([account.account for account in accounts])
         named = [new for new in changes.opened if new.name_kana]
@@ -374,64 +363,35 @@ def _fails_for_all(error: psycopg.Error) -> bool:
     return error.sqlstate[:2] in _FAILS_FOR_ALL or no_partition
 
 
-def _bound(rows: list[Item], accounts: Sequence[int], items_max: int, each: bool) -> tuple[list[Item], set[int]]:
+def _bound(rows: list[Item], wanted: Wanted, held: set[int]) -> tuple[list[Item], set[int]]:
     """Cut what was loaded to the bound of O-8 and name the accounts that have more.
 
-    One row beyond the bound was asked for. The bound is each account's own, or else the batch's, and then every account
-    from the cut on may have more.
+    One row beyond the bound was asked for, of each account. With `together` the bound is that of all accounts, and each
+    account from the cut on may have more; those that a stuck item holds are bounded by themselves, or what waits behind
+    it would fill the bound, and nobody else's turn would ever come (O-9).
     """
-    if len(rows) <= items_max:
+    if len(rows) <= wanted.items_max:
         return rows, set()
-    if not each:
-        cut = rows[items_max][0]
-        return rows[:items_max], {account for account in accounts if account >= cut}
     kept: list[Item] = []
     counts: dict[int, int] = {}
+    unfinished: set[int] = set()
+    cut: int | None = None
     for row in rows:
-        counts[row[0]] = counts.get(row[0], 0) + 1
-        if counts[row[0]] <= items_max:
+        account = row[0]
+        bounded = 0 if wanted.together and account not in held else account
+        counts[bounded] = counts.get(bounded, 0) + 1
+        if counts[bounded] <= wanted.items_max:
             kept.append(row)
-    return kept, {account for account, count in counts.items() if count > items_max}
+        else:
+            unfinished.add(account)
+            cut = account if not bounded and cut is None else cut
+    if cut is not None:
+        unfinished.update(account for account in wanted.accounts if account >= cut and account not in held)
+    return kept, unfinished
 
 
 def _keys(keys: Sequence[Key]) -> dict[str, Any]:
     return {"clients": Text([client for client, _ in keys]), "keys": Uuid([key for _, key in keys])}
-
-
-def _account_columns(changes: Changes) -> dict[str, Any]:
-    accounts = changes.accounts.values()
-    return {
-        "accounts": Int8([account.account for account in accounts]),
-        "balances": Int8([account.balance_yen for account in accounts]),
-        "helds": Int8([account.held_yen for account in accounts]),
-        "sequences": Int8([account.sequence for account in accounts]),
-    }
-
-
-def _item_entry_columns(changes: Changes) -> dict[str, Any]:
-    entries = changes.item_entries
-    return {
-        "contra": int(Code.RUN_SUSPENSE),
-        "accounts": Int8(entries.account),
-        "sequences": Int8(entries.sequence),
-        "amounts": Int8(entries.amount_yen),
-        "balances": Int8(entries.balance_yen),
-        "runs": Int4(entries.run),
-        "items": Int4(entries.item),
-        "value_dates": Date(entries.value_date),
-    }
-
-
-def _result_columns(changes: Changes) -> dict[str, Any]:
-    results = changes.results
-    return {
-        "before": changes.by_before,
-        "runs": Int4(results.run),
-        "items": Int4(results.item),
-        "reasons": Int2(results.reason),
-        "sequences": Int8(results.sequence),
-        "balances": Int8(results.balance_yen),
-    }
 
 
 def _hold_columns(holds: Sequence[Hold]) -> dict[str, Any]:

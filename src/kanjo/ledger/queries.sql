@@ -44,11 +44,23 @@ WHERE cell = %(cell)s AND account = ANY (%(accounts)s)
 ORDER BY account
 FOR NO KEY UPDATE
 
--- name: due_items_of_few
--- For doors: account by account, run by run in O-1's order, so that an account with 100,000 pending items costs its
--- neighbours in the batch no more than `items_max` rows (O-8). Settled items are told by a sub-select a row: of a NOT
--- EXISTS the planner makes a join, and right after a load, without statistics, it read all results of the run for each
--- account: 10 ms a look-up instead of 0.02.
+-- name: lock_columns
+-- The same lock for a worker's stretch, in columns: no row crosses the wire.
+SELECT array_agg(account), array_agg(balance), array_agg(held), array_agg(floor), array_agg(sequence), array_agg(status)
+FROM (
+  SELECT account, balance, held, floor, sequence, status
+  FROM ledger.account
+  WHERE cell = %(cell)s AND account = ANY (%(accounts)s)
+  ORDER BY account
+  FOR NO KEY UPDATE
+) AS locked
+
+-- name: due_items
+-- Account by account, run by run in O-1's order, so that an account with 100,000 pending items costs its neighbours in
+-- the batch no more than `items_max` rows (O-8). Settled items are told by sub-selects: of a NOT EXISTS the planner makes a
+-- join, and right after a load, without statistics, it read all results of the run for each account: 10 ms a look-up
+-- instead of 0.02. Items of a run are settled in their order, so the look-up begins behind the last settled one, and an
+-- account that had 100,000 of them is quick again; only what was withdrawn or failed (11, 12) may have open ones before.
 SELECT pending.account, pending.run, pending.item, pending.kind, pending.amount, pending.customer
 FROM unnest(%(accounts)s) AS asked (account)
 CROSS JOIN LATERAL (
@@ -57,10 +69,26 @@ CROSS JOIN LATERAL (
   CROSS JOIN LATERAL (
     SELECT *
     FROM ledger.item
-    WHERE cell = %(cell)s AND account = asked.account AND run = due.run AND date = due.date
+    WHERE cell = %(cell)s AND run = due.run AND account = asked.account AND date = due.date
+      AND item > coalesce((
+        SELECT result.item
+        FROM ledger.result
+        WHERE result.cell = %(cell)s AND result.run = due.run AND result.account = asked.account
+          AND result.reason NOT IN (11, 12)
+        ORDER BY result.item DESC
+        LIMIT 1
+      ), 0)
+      AND (
+        SELECT first_account <= asked.account AND asked.account <> ALL (beside)
+        FROM ledger.span
+        WHERE span.cell = %(cell)s AND span.run = due.run AND last_account >= asked.account
+        ORDER BY last_account
+        LIMIT 1
+      ) IS NOT TRUE
       AND (
         SELECT true FROM ledger.result
-        WHERE result.cell = item.cell AND result.run = item.run AND result.item = item.item
+        WHERE result.cell = item.cell AND result.run = item.run AND result.account = item.account
+          AND result.item = item.item
       ) IS NULL
     ORDER BY item
     LIMIT %(items_max)s
@@ -70,19 +98,41 @@ CROSS JOIN LATERAL (
 ) AS pending
 ORDER BY pending.account, pending.rank, pending.item
 
--- name: due_items_of_many
--- For workers: one range of the index instead of a look-up per account; the first `items_max` items over all accounts.
-SELECT item.account, item.run, item.item, item.kind, item.amount, item.customer
-FROM ledger.item
-JOIN unnest(%(runs)s, %(dates)s) WITH ORDINALITY AS due (run, date, rank) ON due.run = item.run AND due.date = item.date
-WHERE item.cell = %(cell)s AND item.account = ANY (%(accounts)s)
-  AND item.date BETWEEN %(date_min)s AND %(date_max)s
-  AND (
-    SELECT true FROM ledger.result
-    WHERE result.cell = item.cell AND result.run = item.run AND result.item = item.item
-  ) IS NULL
-ORDER BY item.account, due.rank, item.item
-LIMIT %(items_max)s
+-- name: slice_items
+-- The next items of a worker's slice, settled or not, in columns. No lock: items never change.
+SELECT array_agg(account), array_agg(item), array_agg(kind), array_agg(amount)
+FROM (
+  SELECT account, item, kind, amount
+  FROM ledger.item
+  WHERE cell = %(cell)s AND run = %(run)s AND date = %(due)s AND account BETWEEN %(first)s AND %(last)s
+  ORDER BY account, item
+  LIMIT %(items_max)s
+) AS next
+
+-- name: slice_results
+-- What Before, or an operator, settled of them.
+SELECT array_agg(account), array_agg(item)
+FROM ledger.result
+WHERE cell = %(cell)s AND run = %(run)s AND account BETWEEN %(first)s AND %(last)s
+
+-- name: slice_spans
+-- Whether a worker was here before, because something was stuck.
+SELECT count(*) FROM ledger.span
+WHERE cell = %(cell)s AND run = %(run)s AND last_account >= %(first)s AND first_account <= %(last)s
+
+-- name: accounts_with_others
+-- Which of the stretch's accounts other runs name too, settled or not: a range of each of those runs.
+SELECT DISTINCT other.account
+FROM unnest(%(runs)s, %(dates)s) AS due (run, date)
+CROSS JOIN LATERAL (
+  SELECT account
+  FROM ledger.item
+  WHERE cell = %(cell)s AND run = due.run AND date = due.date AND account BETWEEN %(first)s AND %(last)s
+) AS other
+WHERE other.account = ANY (%(accounts)s)
+
+-- name: asks_mandates
+SELECT FROM ledger.mandate_list WHERE originator = %(originator)s AND from_date <= %(due)s
 
 -- name: stuck_items
 SELECT account, run, item FROM ledger.stuck_item WHERE cell = %(cell)s AND account = ANY (%(accounts)s)
@@ -184,10 +234,14 @@ FROM unnest(%(value_dates)s, %(debits)s, %(credits)s, %(amounts)s, %(runs)s, %(c
   AS new (value_date, debit, credit, amount, run, client, key)
 
 -- name: insert_results
-INSERT INTO ledger.result (cell, date, before, run, item, reason, sequence, balance)
-SELECT %(cell)s, %(date)s, %(before)s, run, item, reason, sequence, balance
-FROM unnest(%(runs)s, %(items)s, %(reasons)s, %(sequences)s, %(balances)s)
-  AS new (run, item, reason, sequence, balance)
+INSERT INTO ledger.result (cell, date, before, account, run, item, reason, sequence, balance)
+SELECT %(cell)s, %(date)s, %(before)s, account, run, item, reason, sequence, balance
+FROM unnest(%(accounts)s, %(runs)s, %(items)s, %(reasons)s, %(sequences)s, %(balances)s)
+  AS new (account, run, item, reason, sequence, balance)
+
+-- name: insert_span
+INSERT INTO ledger.span (cell, run, date, first_account, last_account, beside, items, credited, debited)
+VALUES (%(cell)s, %(run)s, %(date)s, %(first)s, %(last)s, %(beside)s, %(items)s, %(credited)s, %(debited)s)
 
 -- name: insert_requests
 -- In key order (O-10). An array of arrays would have to be rectangular: each request takes its share of long ones.

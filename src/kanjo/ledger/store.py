@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from kanjo.ledger.book import Book, Changes, Item, Key, Phase, Run, StuckItem, Wanted
+from kanjo.ledger.stretch import StretchBook, StretchChanges, StretchWanted
 
 
 class Conflict(Exception):
@@ -78,6 +79,12 @@ class Unit(Protocol):
 
     def finish(self, changes: Changes) -> None:
         """Write the changes and commit, in one round trip; the unit is at its end."""
+
+    def load_stretch(self, day: Day, wanted: StretchWanted) -> StretchBook | None:
+        """Lock the next accounts of a slice ascending and read what is due on them; None when the slice has no more."""
+
+    def save_stretch(self, changes: StretchChanges) -> None:
+        """Write what a worker did, one statement a table."""
 
     def mark_stuck(self, item: Item, error: str) -> None:
         """Let this item hold its account (O-9)."""

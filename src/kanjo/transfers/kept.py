@@ -19,6 +19,9 @@ CHUNK_RECORDS = 16_384
 NO_OUTCOME = 255
 """In place of a reason: the record is for an account of another bank and never became an item."""
 
+NO_ITEM = 0
+"""In place of the account of such a record."""
+
 Rows: TypeAlias = NDArray[np.uint8]
 """Records as a matrix (n x 120), cp932 form."""
 
@@ -31,6 +34,8 @@ _COPY_ROW = np.dtype(
         ("cell", ">i2"),
         ("run_length", ">i4"),
         ("run", ">i4"),
+        ("account_length", ">i4"),
+        ("account", ">i8"),
         ("item_length", ">i4"),
         ("item", ">i4"),
         ("raw_length", ">i4"),
@@ -63,14 +68,15 @@ class Kept:
         row = self._row("header", run=run)
         return None if row is None else bytes(row[0])
 
-    def add_records(self, run: int, item: NDArray[np.int32], raw: Rows) -> None:
-        """Keep records of a run; `item` are their numbers in the group."""
+    def add_records(self, run: int, account: NDArray[np.int64], item: NDArray[np.int32], raw: Rows) -> None:
+        """Keep records of a run: the account that each names (or `NO_ITEM`), and its number in the group."""
         rows = np.zeros(len(item), dtype=_COPY_ROW)
-        rows["fields"] = 4
-        for name in ("cell", "run", "item", "raw"):
+        rows["fields"] = 5
+        for name in ("cell", "run", "account", "item", "raw"):
             rows[name + "_length"] = _COPY_ROW[name].itemsize
         rows["cell"] = self._cell
         rows["run"] = run
+        rows["account"] = account
         rows["item"] = item
         rows["raw"] = raw
         with self._connection.cursor().copy(SQL["copy_records"]) as copy:
@@ -107,12 +113,14 @@ class Kept:
             yield first, first + CHUNK_RECORDS - 1
 
 
-def keep_where(kept: Kept, run: int, records: Records, chosen: NDArray[np.bool_] | None) -> None:
+def keep_where(
+    kept: Kept, run: int, records: Records, account: NDArray[np.int64], chosen: NDArray[np.bool_] | None
+) -> None:
     """Keep the chosen ones of `records`, or all of them."""
     if chosen is None:
-        kept.add_records(run, records.number, records.raw)
+        kept.add_records(run, account, records.number, records.raw)
     elif chosen.any():
-        kept.add_records(run, records.number[chosen], records.raw[chosen])
+        kept.add_records(run, account[chosen], records.number[chosen], records.raw[chosen])
 
 
 def _matrix(content: bytes, count: int) -> Rows:

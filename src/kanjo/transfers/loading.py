@@ -16,7 +16,7 @@ from kanjo.formats.zengin import GroupEnd, GroupStart, Header, Reader, Records
 from kanjo.ledger import ItemKind, PostgresUnit, account_number
 from kanjo.transfers.customers import normal_customers
 from kanjo.transfers.header import due_date, header_account
-from kanjo.transfers.kept import Kept, keep_where
+from kanjo.transfers.kept import NO_ITEM, Kept, keep_where
 from kanjo.transfers.kinds import reading
 from kanjo.transfers.settings import bank_code, zengin_profile
 
@@ -99,12 +99,13 @@ class GroupLoading:
         others = len(records) - int(np.count_nonzero(is_own))
         if others:
             self.run.set_apart(others, int(records.amount_yen[~is_own].sum()))
-        keep_where(self._kept, self.run.run, records, None if self._business.keeps_all else ~is_own)
-        branch, deposit_type = records.branch[is_own].astype(np.int64), records.deposit_type[is_own].astype(np.int64)
+        branch, deposit_type = records.branch.astype(np.int64), records.deposit_type.astype(np.int64)
+        account = np.where(is_own, account_numbers(branch, deposit_type, records.account.astype(np.int64)), NO_ITEM)
+        keep_where(self._kept, self.run.run, records, account, None if self._business.keeps_all else ~is_own)
         self.run.add(
             Items(
                 item=records.number[is_own],
-                account=account_numbers(branch, deposit_type, records.account[is_own].astype(np.int64)),
+                account=account[is_own],
                 amount_yen=records.amount_yen[is_own],
                 kind=int(self._business.item_kind),
                 customer=normal_customers(records.customer[is_own]) if self._business.asks_mandates else None,

@@ -1,0 +1,73 @@
+-- By run and then by account: a worker reads its stretch of items, and what became of them, as one range of each; a door
+-- looks up its accounts in each run that is due.
+ALTER TABLE ledger.item DROP CONSTRAINT item_pkey;
+ALTER TABLE ledger.item ADD PRIMARY KEY (cell, run, account, item, date);
+
+-- The one outcome of an item, and what it was decided on (O-2): of every item but those that a span stands for.
+ALTER TABLE ledger.result RENAME TO result_by_item;
+ALTER TABLE ledger.result_by_item RENAME CONSTRAINT result_pkey TO result_by_item_pkey;
+CREATE TABLE ledger.result (
+  account bigint NOT NULL,
+  sequence bigint NOT NULL,
+  balance bigint NOT NULL,
+  run integer NOT NULL,
+  item integer NOT NULL,
+  date date NOT NULL,
+  cell smallint NOT NULL,
+  reason smallint NOT NULL,
+  before boolean NOT NULL,
+  PRIMARY KEY (cell, run, account, item)
+);
+INSERT INTO ledger.result (cell, account, run, item, date, before, reason, sequence, balance)
+SELECT cell, item.account, run, item, result.date, before, reason, sequence, balance
+FROM ledger.result_by_item AS result
+JOIN ledger.item USING (cell, run, item);
+DROP TABLE ledger.result_by_item;
+
+-- A worker's commit on one run: all items of these accounts, but of those in `beside`, are settled, and each that has no
+-- row in ledger.result was accepted by it; its entry says the rest. Spans of a run never share an account.
+CREATE TABLE ledger.span (
+  first_account bigint NOT NULL,
+  last_account bigint NOT NULL CHECK (last_account >= first_account),
+  credited bigint NOT NULL CHECK (credited >= 0),
+  debited bigint NOT NULL CHECK (debited >= 0),
+  run integer NOT NULL,
+  items integer NOT NULL CHECK (items >= 0),
+  date date NOT NULL,
+  cell smallint NOT NULL,
+  beside bigint[] NOT NULL,
+  PRIMARY KEY (cell, run, last_account)
+);
+
+-- Every item that has an outcome, whichever way it is kept: what was decided, when, and on what.
+CREATE VIEW ledger.outcome AS
+SELECT cell, account, run, item, date, before, reason, sequence, balance
+FROM ledger.result
+UNION ALL
+SELECT item.cell, item.account, item.run, item.item, span.date, false, 0::smallint, entry.sequence - 1,
+  entry.balance - entry.amount
+FROM ledger.item
+CROSS JOIN LATERAL (
+  SELECT first_account, beside, date
+  FROM ledger.span
+  WHERE span.cell = item.cell AND span.run = item.run AND span.last_account >= item.account
+  ORDER BY span.last_account
+  LIMIT 1
+) AS span
+LEFT JOIN ledger.entry ON entry.cell = item.cell AND entry.run = item.run AND entry.item = item.item
+WHERE span.first_account <= item.account AND item.account <> ALL (span.beside)
+  AND NOT EXISTS (
+    SELECT FROM ledger.result
+    WHERE result.cell = item.cell AND result.run = item.run AND result.account = item.account AND result.item = item.item
+  );
+
+GRANT SELECT, INSERT ON ledger.result, ledger.span TO kanjo_service;
+GRANT SELECT ON ledger.outcome TO kanjo_service;
+
+-- A kept record knows the account of the item that it became; 0 for an account of another bank.
+ALTER TABLE transfers.record ADD account bigint NOT NULL DEFAULT 0;
+UPDATE transfers.record
+SET account = item.account
+FROM ledger.item
+WHERE item.cell = record.cell AND item.run = record.run AND item.item = record.item;
+ALTER TABLE transfers.record ALTER account DROP DEFAULT;
