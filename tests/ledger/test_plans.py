@@ -97,9 +97,9 @@ def _explain(bank: PostgresBank, name: str, **given: Any) -> dict[str, Any]:
         ", ".join(f"%({one})s::{TYPES[one]}" for one in _names(name)),
         given,
     )
-    with bank.connection.transaction():  # not rolled back: psycopg would then forget what was prepared
-        ledger.PostgresUnit(bank.connection, 0).day()
-        row = bank.connection.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE {name} ({values})").fetchone()
+    with bank.store.unit() as unit:
+        unit.day()
+        row = unit.connection.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE {name} ({values})").fetchone()
     assert row is not None
     return dict(row[0][0])
 

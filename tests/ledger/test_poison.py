@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
-import psycopg
 import pytest
 
 from banks import (
@@ -23,6 +22,7 @@ from banks import (
     terminate,
 )
 from kanjo import ledger
+from kanjo.db.line import Found, Line, Statement
 from kanjo.ledger import NotDecided, Outcome, Phase, Reason, deposit, withdrawal
 from kanjo.ledger import postgres as postgres_module
 
@@ -305,34 +305,24 @@ def test_an_answer_lost_behind_the_commit_is_found_again(
     """SV-6: the commit was done and only its answer lost: the repeated key is a replay of the one outcome."""
     postgres.account(GUILTY, 100)
     asked = deposit(CLIENT, key(1), GUILTY, 5)
-    transaction = psycopg.Connection.transaction
+    exchange = Line.exchange
 
-    def lossy(connection: Any, *arguments: Any, **options: Any) -> Any:
-        return _LosesItsAnswer(transaction(connection, *arguments, **options), postgres)
+    def lossy(line: Line, statements: Sequence[Statement]) -> list[Found]:
+        found = exchange(line, statements)
+        if statements[-1] == (postgres_module.SQL["commit"], {}):
+            terminate(postgres.owner, line.connection)
+            line.connection.execute("SELECT 1")
+        return found
 
-    monkeypatch.setattr(psycopg.Connection, "transaction", lossy)
-    with pytest.raises(ledger.OutcomeUnknown):
+    monkeypatch.setattr(Line, "exchange", lossy)
+    with pytest.raises(ledger.OutcomeUnknown) as lost:
         ledger.post(postgres.store, [asked])
+    assert lost.value.committing
     monkeypatch.undo()
     with postgres.database.connect(autocommit=True) as connection:
         [outcome] = ledger.post(ledger.PostgresStore(connection), [asked])
     assert isinstance(outcome, Outcome) and outcome.accepted and outcome.replayed
     assert postgres.balances()[GUILTY].balance_yen == 105
-
-
-class _LosesItsAnswer:
-    """A transaction that commits, and whose connection breaks before anybody hears of it."""
-
-    def __init__(self, transaction: Any, bank: PostgresBank) -> None:
-        self.transaction, self.bank = transaction, bank
-
-    def __enter__(self) -> Any:
-        return self.transaction.__enter__()
-
-    def __exit__(self, *error: Any) -> Any:
-        self.transaction.__exit__(*error)
-        terminate(self.bank.owner, self.bank.connection)
-        self.bank.connection.execute("SELECT 1")
 
 
 def test_a_store_refuses_a_connection_that_would_not_commit(postgres: PostgresBank) -> None:

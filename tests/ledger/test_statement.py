@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from uuid import UUID, uuid4
 
@@ -194,20 +194,25 @@ def test_o_9_a_stuck_item_is_named(database: Database, store: ledger.PostgresSto
     assert caught.value.code == "item-stuck"
 
 
+def failing_with_items(write: Callable[[ledger.PostgresUnit, Changes], None]) -> Callable[..., None]:
+    """Writes as `write` does, but fails on every item."""
+
+    def failing(unit: ledger.PostgresUnit, changes: Changes) -> None:
+        if changes.results.run:
+            raise ZeroDivisionError
+        write(unit, changes)
+
+    return failing
+
+
 def test_o_9_a_poison_item_is_held_back(
     database: Database, store: ledger.PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An item on which the program fails ends as stuck, not as an error for ever."""
     add_credits(database, ANN, 1)
     ledger.open_day(database, DUE)
-    save = ledger.PostgresUnit.save
-
-    def failing(unit: ledger.PostgresUnit, changes: Changes) -> None:
-        if changes.results.run:
-            raise ZeroDivisionError
-        save(unit, changes)
-
-    monkeypatch.setattr(ledger.PostgresUnit, "save", failing)
+    for name in ("save", "finish"):
+        monkeypatch.setattr(ledger.PostgresUnit, name, failing_with_items(getattr(ledger.PostgresUnit, name)))
 
     with pytest.raises(Refused) as caught:
         statement(store, ANN)

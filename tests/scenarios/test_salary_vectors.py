@@ -87,15 +87,15 @@ def test_sv_5_fifty_at_once_see_the_salary_and_no_more_than_there_is(postgres: C
 
 def _door(database: Database, pipe: Connection, after_commit: bool) -> None:
     """A door that settles one item a commit; held up between the salary's commit and the posting, or behind it."""
-    save = PostgresUnit.save
+    finish = PostgresUnit.finish
 
     def held_up(unit: PostgresUnit, changes: Any) -> None:
         if changes.outcomes and not after_commit:
             pipe.send("the salary is committed")
             pipe.recv()
-        save(unit, changes)
+        finish(unit, changes)
 
-    PostgresUnit.save = held_up  # type: ignore[method-assign, assignment]
+    PostgresUnit.finish = held_up  # type: ignore[method-assign, assignment]
     with database.connect(autocommit=True) as connection:
         ledger.post(PostgresStore(connection), [withdrawal(CLIENT, key("01:00"), ANN, 100_000)], items_max=1)
         pipe.send("the withdrawal is committed")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from uuid import uuid4
+from functools import partial
+from uuid import UUID, uuid4
 
 from kanjo.bench.bank import account_numbers
 from kanjo.bench.task import Crowd, Served, Waited
@@ -33,12 +35,14 @@ class Service:
         self._stop.clear()
         self._failed = 0
         numbers = account_numbers(crowd.accounts).tolist()
-        count = crowd.callers if crowd.per_s is None else 1
-        self._seen = [[] for _ in range(count)]
-        for seen in self._seen:
-            asks = self._asks(crowd, numbers)
-            work = (self._call, (asks, seen)) if crowd.per_s is None else (self._offer, (asks, seen, crowd.per_s))
-            self._threads.append(threading.Thread(target=work[0], args=work[1], daemon=True))
+        if crowd.per_s is None:
+            callers = [self._asks(crowd, numbers) for _ in range(crowd.callers)]
+            self._seen = [[] for _ in callers]
+            work: Callable[[], object] = partial(asyncio.run, self._call_all(callers))
+        else:
+            self._seen = [[]]
+            work = partial(self._offer, self._asks(crowd, numbers), self._seen[0], crowd.per_s)
+        self._threads = [threading.Thread(target=work, daemon=True)]
         for thread in self._threads:
             thread.start()
 
@@ -62,20 +66,24 @@ class Service:
         draw = random.Random(uuid4().int)  # noqa: S311 - customers, not keys
         client = self._client
         while True:
+            key = UUID(int=draw.getrandbits(128))  # of the caller, so its price is no part of the figure
             account = draw.choice(numbers)
-            other = crowd.merchant or draw.choice(numbers)
-            if crowd.transfers and draw.random() < 0.5 and account != other:
-                yield transfer(client, uuid4(), account, other, AMOUNT_YEN)
+            if crowd.transfers and draw.random() < 0.5 and account != (other := crowd.merchant or draw.choice(numbers)):
+                yield transfer(client, key, account, other, AMOUNT_YEN)
             else:
-                yield (withdrawal if draw.random() < 0.5 else deposit)(client, uuid4(), account, AMOUNT_YEN)
+                yield (withdrawal if draw.random() < 0.5 else deposit)(client, key, account, AMOUNT_YEN)
 
-    def _call(self, asks: Iterator[Asked], seen: list[tuple[float, float]]) -> None:
+    async def _call_all(self, callers: Sequence[Iterator[Asked]]) -> None:
+        """All callers on one event loop, as the doors to come have them."""
+        await asyncio.gather(*map(self._call, callers, self._seen))
+
+    async def _call(self, asks: Iterator[Asked], seen: list[tuple[float, float]]) -> None:
         """One caller: asks, waits, asks again."""
-        clock, post = time.monotonic, self._batcher.post
+        clock, ask = time.monotonic, self._batcher.ask
         while not self._stop.is_set():
             asked = next(asks)
             came_s = clock()
-            answer = post(asked)
+            answer = await ask(asked)
             seen.append((came_s, clock() - came_s))
             self._look(answer)
 

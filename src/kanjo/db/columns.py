@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date
+from struct import Struct
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -19,7 +20,10 @@ from psycopg.pq import Format
 
 POSTGRES_EPOCH = date(2000, 1, 1).toordinal()
 
-_HEADER = np.dtype([("dimensions", ">i4"), ("has_nulls", ">i4"), ("oid", ">u4"), ("count", ">i4"), ("lower", ">i4")])
+_EMPTY = Struct(">iiI")
+"""Dimensions, whether there are nulls, the element's type."""
+_HEADER = Struct(">iiIii")
+"""The same, and the number of elements and of the first."""
 
 
 class Column:
@@ -29,10 +33,14 @@ class Column:
     element_oid: ClassVar[int]
     array_oid: ClassVar[int]
     element: ClassVar[np.dtype[Any]]
+    _pair: ClassVar[np.dtype[Any]]
+
+    def __init_subclass__(cls) -> None:
+        cls._pair = np.dtype([("length", ">i4"), ("value", cls.element)])
 
     def __init__(self, values: Sequence[Any] | np.ndarray[Any, Any]) -> None:
         count = len(values)
-        packed = np.empty(count, dtype=[("length", ">i4"), ("value", self.element)])
+        packed = np.empty(count, dtype=self._pair)
         packed["length"] = self.element.itemsize
         packed["value"] = values
         self.packed = self._header(count) + packed.tobytes()
@@ -43,14 +51,14 @@ class Column:
         if value is None or len(value) <= 12:
             return np.empty(0, np.int64)
         assert int.from_bytes(value[8:12], "big") == cls.element_oid, "another type of array"
-        packed = np.frombuffer(value, dtype=[("length", ">i4"), ("value", cls.element)], offset=_HEADER.itemsize)
+        packed = np.frombuffer(value, dtype=cls._pair, offset=_HEADER.size)
         return packed["value"].astype(np.int64)
 
     @classmethod
     def _header(cls, count: int, has_nulls: bool = False) -> bytes:
         if count == 0:  # PostgreSQL's empty array has no dimension
-            return np.array([(0, 0, cls.element_oid, 0, 0)], dtype=_HEADER).tobytes()[:12]
-        return np.array([(1, int(has_nulls), cls.element_oid, count, 1)], dtype=_HEADER).tobytes()
+            return _EMPTY.pack(0, 0, cls.element_oid)
+        return _HEADER.pack(1, has_nulls, cls.element_oid, count, 1)
 
 
 class Int8(Column):
@@ -95,39 +103,50 @@ class Date(Column):
 
 
 class _Variable(Column):
-    """Elements of any length, None for NULL."""
+    """Elements of any length, None for NULL; each different one is written once, for often there are few."""
 
-    def __init__(self, values: Iterable[bytes | None]) -> None:
-        count = 0
-        has_nulls = False
-        parts: list[bytes] = []
-        for value in values:
-            count += 1
-            if value is None:
-                has_nulls = True
-                parts.append(b"\xff\xff\xff\xff")
-            else:
-                parts.append(len(value).to_bytes(4, "big"))
-                parts.append(value)
-        self.packed = self._header(count, has_nulls) + b"".join(parts)
+    element = np.dtype("V0")
+
+    def __init__(self, values: Iterable[Any]) -> None:
+        listed = list(values)
+        parts = {value: self._part(value) for value in set(listed)}
+        self.packed = self._header(len(listed), None in parts) + b"".join([parts[value] for value in listed])
+
+    def _part(self, value: Any) -> bytes:
+        if value is None:
+            return b"\xff\xff\xff\xff"
+        written = self._bytes(value)
+        return len(written).to_bytes(4, "big") + written
+
+    def _bytes(self, value: Any) -> bytes:
+        raise NotImplementedError
 
 
 class Text(_Variable):
     """text[] from strings, None for NULL."""
 
-    element_oid, array_oid, element = 25, 1009, np.dtype("V0")
+    element_oid, array_oid = 25, 1009
 
-    def __init__(self, values: Iterable[str | None]) -> None:
-        super().__init__(None if value is None else value.encode() for value in values)
+    def _bytes(self, value: str) -> bytes:
+        return value.encode()
 
 
 class Uuid(_Variable):
     """uuid[] from UUIDs, None for NULL."""
 
-    element_oid, array_oid, element = 2950, 2951, np.dtype("V0")
+    element_oid, array_oid = 2950, 2951
+    _LENGTH: ClassVar[bytes] = (16).to_bytes(4, "big")
 
     def __init__(self, values: Iterable[UUID | None]) -> None:
-        super().__init__(None if value is None else value.bytes for value in values)
+        listed = list(values)
+        parts = [value.int.to_bytes(16, "big") for value in listed if value is not None]
+        if parts and len(parts) == len(listed):  # mostly different, and all of one length: joining them is faster
+            self.packed = self._header(len(parts)) + self._LENGTH + self._LENGTH.join(parts)
+        else:
+            super().__init__(listed)
+
+    def _bytes(self, value: UUID) -> bytes:
+        return value.bytes
 
 
 def _dumper(column: type[Column]) -> type[Dumper]:

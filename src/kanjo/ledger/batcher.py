@@ -6,12 +6,13 @@ what is asked of it goes to a lane of its own, which one thread at a time works 
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Protocol
+from typing import NamedTuple
 
 import structlog
 
@@ -21,73 +22,17 @@ from kanjo.ledger.post import ITEMS_MAX, post_once
 from kanjo.ledger.postgres import PostgresStore
 from kanjo.ledger.pulse import Pulse
 from kanjo.ledger.store import Conflict, OutcomeUnknown, Store, StoreFailed
+from kanjo.ledger.tickets import Awaited, Blocked, Promised, Ticket, wake
 
 _LOG = structlog.get_logger()
 FAST_ITEMS_MAX = 500
 """A commit for everybody settles at most so many items of an account (O-8): about 10 ms of everybody's time."""
+SHARE_MIN = 16
+"""Fewer are not shared out among idle threads: what a commit costs by itself would outweigh working side by side."""
 
 
 class Overloaded(Exception):
     """The queue is full: nothing was decided or stored, the same key may be sent again (C-2)."""
-
-
-class _Ticket(Protocol):
-    """One instruction and whoever waits for its answer."""
-
-    asked: Asked
-    asked_s: float
-
-    def begin(self) -> bool:
-        """Whether anybody still wants it; asked before every commit that may decide it."""
-
-    def answer(self, answer: Answer) -> None: ...
-
-    def fail(self, error: Exception) -> None: ...
-
-
-class _Promised:
-    """For `submit`."""
-
-    __slots__ = ("asked", "asked_s", "future")
-
-    def __init__(self, asked: Asked) -> None:
-        self.asked = asked
-        self.asked_s = time.perf_counter()
-        self.future: Future[Answer] = Future()
-
-    def begin(self) -> bool:
-        return self.future.running() or self.future.set_running_or_notify_cancel()
-
-    def answer(self, answer: Answer) -> None:
-        self.future.set_result(answer)
-
-    def fail(self, error: Exception) -> None:
-        self.future.set_exception(error)
-
-
-class _Blocked:
-    """For `post`: a bare lock, a tenth of the price of a future."""
-
-    __slots__ = ("asked", "asked_s", "done", "error", "found")
-
-    def __init__(self, asked: Asked) -> None:
-        self.asked = asked
-        self.asked_s = time.perf_counter()
-        self.found: Answer | None = None
-        self.error: Exception | None = None
-        self.done = threading.Lock()
-        self.done.acquire()
-
-    def begin(self) -> bool:
-        return True
-
-    def answer(self, answer: Answer) -> None:
-        self.found = answer
-        self.done.release()
-
-    def fail(self, error: Exception) -> None:
-        self.error = error
-        self.done.release()
 
 
 class Batcher:
@@ -116,6 +61,8 @@ class Batcher:
         self.on_batch = on_batch
         self.pulse = pulse
         self._lanes = _Lanes(batch_max)
+        self._gathered: dict[asyncio.AbstractEventLoop, list[Awaited]] = {}
+        """Asked in the present round of a loop; touched by its thread only."""
         self._changed = threading.Condition(threading.Lock())
         self._idle = 0
         self._closing = False
@@ -127,19 +74,32 @@ class Batcher:
 
     def submit(self, asked: Asked) -> Future[Answer]:
         """Queue it; the future gives the committed answer, or OutcomeUnknown or StoreFailed. Raises Overloaded."""
-        ticket = _Promised(asked)
-        self._queue(ticket)
+        ticket = Promised(asked)
+        self._queue([ticket])
         return ticket.future
 
     def post(self, asked: Asked) -> Answer:
         """Wait for the committed answer. Raises Overloaded, OutcomeUnknown, StoreFailed."""
-        ticket = _Blocked(asked)
-        self._queue(ticket)
+        ticket = Blocked(asked)
+        self._queue([ticket])
         ticket.done.acquire()
         if ticket.error is not None:
             raise ticket.error
         assert ticket.found is not None
         return ticket.found
+
+    async def ask(self, asked: Asked) -> Answer:
+        """Await the committed answer on the running event loop. Raises Overloaded, OutcomeUnknown, StoreFailed.
+
+        Whoever is cancelled before its turn costs no posting; after that its instruction is decided all the same.
+        """
+        loop = asyncio.get_running_loop()
+        ticket = Awaited(asked, loop)
+        gathered = self._gathered.setdefault(loop, [])
+        gathered.append(ticket)
+        if len(gathered) == 1:  # all that the loop's tasks ask in this round of it goes into the queue together
+            loop.call_soon(self._queue_gathered, loop)
+        return await ticket.future
 
     def close(self) -> None:
         """Take nothing more, answer all that waits, end the threads and close their connections."""
@@ -155,47 +115,64 @@ class Batcher:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def _queue(self, ticket: _Ticket) -> None:
+    def _queue(self, tickets: Sequence[Ticket]) -> None:
+        """Queue them in one go; raises when the door is closing or there is no room for all of them."""
         with self._changed:
             if self._closing:
                 raise StoreFailed("the door is closing")
-            if len(self._lanes) >= self.waiting_max:
-                raise Overloaded(f"{self.waiting_max} instructions wait already")
-            self._lanes.fast.append(ticket)
+            if len(self._lanes) + len(tickets) > self.waiting_max:
+                raise Overloaded(f"{len(self._lanes)} instructions wait already")
+            self._lanes.fast.extend(tickets)
             if self._idle:
                 self._changed.notify()
 
-    def _take(self) -> tuple[list[_Ticket], bool] | None:
-        """What has arrived, and whether it is of the slow lane; waits when there is nothing, None to end."""
+    def _queue_gathered(self, loop: asyncio.AbstractEventLoop) -> None:
+        """On the loop's own thread. What does not go in together goes in one by one, as far as there is room."""
+        gathered = self._gathered.pop(loop)
+        try:
+            self._queue(gathered)
+        except (Overloaded, StoreFailed):
+            for ticket in gathered:
+                try:
+                    self._queue([ticket])
+                except (Overloaded, StoreFailed) as error:
+                    ticket.fail(error)
+                    ticket.hand_over()
+
+    def _take(self) -> _Batch | None:
+        """What has arrived; waits when there is nothing, None to end."""
         with self._changed:
-            while (taken := self._lanes.take()) is None:
+            while (taken := self._lanes.take(self._idle)) is None:
                 if self._closing:
                     return None
                 self._idle += 1
                 self._changed.wait()
                 self._idle -= 1
+            if self._idle and self._lanes.fast:
+                self._changed.notify()
             return taken
 
     def _work(self) -> None:
         store: Store | None = None
         while (taken := self._take()) is not None:
-            tickets, slow = taken
-            left: list[_Ticket] = []
+            tickets = taken.tickets
+            left: list[Ticket] = []
             try:
                 tickets = [ticket for ticket in tickets if ticket.begin()]
                 if tickets:
                     store = store or self._opened()
-                    left = self._post(store, tickets, ITEMS_MAX if slow else FAST_ITEMS_MAX)
+                    left = self._post(store, tickets, ITEMS_MAX if taken.slow else FAST_ITEMS_MAX)
                     if isinstance(store, PostgresStore) and store.connection.closed:
                         _close(store)
                         store = None
             except Exception as error:
                 for ticket in tickets:
                     ticket.fail(_told(error))
+                wake(tickets)
                 _close(store)
                 store = None
             finally:
-                self._return(left, slow)
+                self._return(taken, left)
         _close(store)
 
     def _opened(self) -> Store:
@@ -204,40 +181,49 @@ class Batcher:
         except Exception as error:
             raise StoreFailed(f"the database cannot be reached: {error}") from error
 
-    def _post(self, store: Store, tickets: Sequence[_Ticket], items_max: int) -> list[_Ticket]:
+    def _post(self, store: Store, tickets: Sequence[Ticket], items_max: int) -> list[Ticket]:
         """One commit; tell everybody who has an answer, return the others."""
         began = time.perf_counter()
         answers = post_once(store, [ticket.asked for ticket in tickets], items_max=items_max)
         seconds = time.perf_counter() - began
         left = []
+        told = []
         for ticket, answer in zip(tickets, answers, strict=True):
             if answer is None:
                 left.append(ticket)
             else:
                 ticket.answer(answer)
+                told.append(ticket)
+        wake(told)
         try:
             if self.on_batch is not None:
-                self.on_batch(len(tickets) - len(left), seconds)
+                self.on_batch(len(told), seconds)
             if self.pulse is not None:
-                self._tell_pulse(self.pulse, store, tickets, left)
+                self._tell_pulse(self.pulse, store, told)
         except Exception:
             _LOG.exception("an observer of batches failed")
         return left
 
     @staticmethod
-    def _tell_pulse(pulse: Pulse, store: Store, tickets: Sequence[_Ticket], left: Sequence[_Ticket]) -> None:
+    def _tell_pulse(pulse: Pulse, store: Store, told: Sequence[Ticket]) -> None:
         now_s = time.perf_counter()
-        waiting = {id(ticket) for ticket in left}
-        pulse.note(int((now_s - ticket.asked_s) * 1_000_000) for ticket in tickets if id(ticket) not in waiting)
+        pulse.note(int((now_s - ticket.asked_s) * 1_000_000) for ticket in told)
         if isinstance(store, PostgresStore):
             pulse.tell(store.connection)
 
-    def _return(self, left: list[_Ticket], slow: bool) -> None:
-        if left or slow:
-            with self._changed:
-                self._lanes.give_back(left, slow)
-                if self._idle:
-                    self._changed.notify()
+    def _return(self, taken: _Batch, left: list[Ticket]) -> None:
+        with self._changed:
+            self._lanes.give_back(taken, left)
+            if left and self._idle:
+                self._changed.notify()
+
+
+class _Batch(NamedTuple):
+    """Tickets taken for one commit, and the accounts they name; of the slow lane or not."""
+
+    tickets: list[Ticket]
+    accounts: set[int]
+    slow: bool
 
 
 class _Lanes:
@@ -245,8 +231,10 @@ class _Lanes:
 
     def __init__(self, batch_max: int) -> None:
         self.batch_max = batch_max
-        self.fast: list[_Ticket] = []
-        self.slow: list[_Ticket] = []
+        self.fast: list[Ticket] = []
+        self.slow: list[Ticket] = []
+        self.busy_accounts: set[int] = set()
+        """Named in batches of the fast lane under way: another commit would only wait for their locks."""
         self.slow_accounts: set[int] = set()
         self.slow_taken = False
         self.slow_last = False
@@ -254,40 +242,53 @@ class _Lanes:
     def __len__(self) -> int:
         return len(self.fast) + len(self.slow)
 
-    def take(self) -> tuple[list[_Ticket], bool] | None:
-        """The next batch, the lanes in turn; the slow one by one thread at a time."""
+    def take(self, idle: int) -> _Batch | None:
+        """The next batch, the lanes in turn; the slow one by one thread at a time. `idle`: so many threads besides
+        could take one as well.
+        """
         if not (self.slow_last and self.fast) and (batch := self._take_slow()):
-            return batch, True
-        if batch := self._take_fast():
+            return batch
+        if batch := self._take_fast(idle):
             self.slow_last = False
-            return batch, False
-        batch = self._take_slow()
-        return (batch, True) if batch else None
+            return batch
+        return self._take_slow()
 
-    def _take_slow(self) -> list[_Ticket]:
+    def _take_slow(self) -> _Batch | None:
         if self.slow_taken or not self.slow:
-            return []
+            return None
         self.slow_taken = self.slow_last = True
         self.slow, batch = self.slow[self.batch_max :], self.slow[: self.batch_max]
-        return batch
+        return _Batch(batch, set(), slow=True)
 
-    def _take_fast(self) -> list[_Ticket]:
-        """Leaves what names a slow account to the slow lane, so that nobody else waits for that account's lock."""
-        while self.fast:
-            self.fast, batch = self.fast[self.batch_max :], self.fast[: self.batch_max]
-            if not self.slow_accounts:
-                return batch
-            staying: list[_Ticket] = []
-            for ticket in batch:
-                (staying if self.slow_accounts.isdisjoint(ticket.asked.accounts()) else self.slow).append(ticket)
-            if staying:
-                return staying
-        return []
+    def _take_fast(self, idle: int) -> _Batch | None:
+        """Those at the front, shared out among idle threads; whoever names an account of the batch goes with it.
 
-    def give_back(self, left: list[_Ticket], slow: bool) -> None:
-        """What one commit could not finish goes to the front of the slow lane: it has waited longest."""
+        Leaves what names a slow account to the slow lane, and what names a busy one where it stands.
+        """
+        batch: list[Ticket] = []
+        accounts: set[int] = set()
+        staying: list[Ticket] = []
+        while self.fast and not batch and not staying:
+            front = self.fast[: self.batch_max]
+            share = max(SHARE_MIN, -(-len(front) // (idle + 1)))
+            for ticket in front:
+                named = set(ticket.asked.accounts())
+                if not self.slow_accounts.isdisjoint(named):
+                    self.slow.append(ticket)
+                elif self.busy_accounts.isdisjoint(named) and (len(batch) < share or not accounts.isdisjoint(named)):
+                    batch.append(ticket)
+                    accounts |= named
+                else:
+                    staying.append(ticket)
+            self.fast[: len(front)] = staying
+        self.busy_accounts |= accounts
+        return _Batch(batch, accounts, slow=False) if batch else None
+
+    def give_back(self, taken: _Batch, left: list[Ticket]) -> None:
+        """The batch is done; what it could not finish goes to the front of the slow lane: it has waited longest."""
+        self.busy_accounts -= taken.accounts
         self.slow[:0] = left
-        if slow:
+        if taken.slow:
             self.slow_taken = False
             self.slow_accounts.clear()
             left = self.slow

@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 
 from kanjo.ledger.account import Account, Word, is_account
-from kanjo.ledger.outcome import Outcome, legs
+from kanjo.ledger.outcome import Outcome
 
 Key: TypeAlias = tuple[str, UUID]
 """Client and key."""
@@ -167,6 +167,17 @@ class ItemEntries(msgspec.Struct):
     value_date: list[date] = []
 
 
+class RequestEntries(msgspec.Struct):
+    """Entries that requests caused, in columns; `outcome` is the place of the cause in the changes' outcomes."""
+
+    outcome: list[int] = []
+    account: list[int] = []
+    sequence: list[int] = []
+    amount_yen: list[int] = []
+    balance_yen: list[int] = []
+    contra: list[int] = []
+
+
 class NewAccount(msgspec.Struct, frozen=True):
     account: Account
     name_kana: str
@@ -178,6 +189,7 @@ class Changes(msgspec.Struct, kw_only=True):
     date: date
     accounts: dict[int, Account] = {}
     item_entries: ItemEntries = msgspec.field(default_factory=ItemEntries)
+    request_entries: RequestEntries = msgspec.field(default_factory=RequestEntries)
     results: Results = msgspec.field(default_factory=Results)
     outcomes: list[Outcome] = []
     opened: list[NewAccount] = []
@@ -185,13 +197,6 @@ class Changes(msgspec.Struct, kw_only=True):
     holds_placed: list[Hold] = []
     holds_ended: list[Hold] = []
     by_before: bool = True
-
-    def request_entries(self) -> Iterator[tuple[Outcome, int, int, int, int, int]]:
-        """Entries the outcomes caused: (outcome, account, sequence, amount, balance, contra), amounts in yen."""
-        for outcome in self.outcomes:
-            contras = (contra for _, _, contra in legs(outcome.movements))
-            for line, contra in zip(outcome.entries, contras, strict=False):
-                yield outcome, line.account, line.sequence, line.amount_yen, line.balance_yen, contra
 
     def internal_entries(self) -> Iterator[tuple[Outcome, int, int, int]]:
         """Movements between two codes of the chart: (outcome, debit, credit, amount in yen)."""

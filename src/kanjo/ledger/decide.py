@@ -161,7 +161,7 @@ def _answer(book: Book, changes: Changes, held_up: set[int], waiting: set[Key], 
             return msgspec.structs.replace(known, replayed=True)
         return _outcome(book, asked, fingerprint, Reason.KEY_REUSED)
     movements, named = _plan(book, asked)
-    if not book.unfinished.isdisjoint(named) or not waiting.isdisjoint(_keys(asked)):
+    if not book.unfinished.isdisjoint(named) or (waiting and not waiting.isdisjoint(_keys(asked))):
         book.unfinished.update(named)
         waiting.add((asked.client, asked.key))
         return None
@@ -292,23 +292,31 @@ def _move(book: Book, changes: Changes, movements: tuple[Movement, ...], *, fund
     """All movements or none. Reasons in C-1's order over all accounts, shortage last."""
     accounts = book.accounts
     reason = Reason.ACCEPTED
-    for number, signed_yen, _ in legs(movements):
-        found = Reason(_standing(accounts.get(number), signed_yen, is_capture=funds_are_held))
+    steps = tuple(legs(movements))
+    for number, signed_yen, _ in steps:
+        found = _standing(accounts.get(number), signed_yen, is_capture=funds_are_held)
         if found and (not reason or found < reason):
-            reason = found
+            reason = Reason(found)
     if reason:
         return reason
     if not funds_are_held:
         left_yen: dict[int, int] = {}
-        for number, signed_yen, _ in legs(movements):
+        for number, signed_yen, _ in steps:
             left_yen[number] = left_yen.get(number, accounts[number].available_yen) + signed_yen
             if signed_yen < 0 and left_yen[number] < 0:
                 return Reason.INSUFFICIENT_FUNDS
-    for number, signed_yen, _ in legs(movements):
+    entries = changes.request_entries
+    for number, signed_yen, contra in steps:
         account = accounts[number]
-        account.sequence += 1
-        account.balance_yen += signed_yen
+        account.sequence = sequence = account.sequence + 1
+        account.balance_yen = balance_yen = account.balance_yen + signed_yen
         changes.accounts[number] = account
+        entries.outcome.append(len(changes.outcomes))  # where the outcome will stand that this is decided for
+        entries.account.append(number)
+        entries.sequence.append(sequence)
+        entries.amount_yen.append(signed_yen)
+        entries.balance_yen.append(balance_yen)
+        entries.contra.append(contra)
     return Reason.ACCEPTED
 
 

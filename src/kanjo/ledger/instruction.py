@@ -16,6 +16,7 @@ from kanjo.ledger.chart import Code
 AMOUNT_MAX_YEN = 10**15
 """No single movement is larger; a thousand times what a Zengin trailer can hold."""
 
+_PACKED = msgspec.msgpack.Encoder()
 HOLD_CREDIT = int(Code.HOLD_SETTLEMENT)
 """Where captured money goes unless said otherwise."""
 
@@ -84,7 +85,7 @@ class Instruction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
         Fields at their defaults are left out, so that a field added later does not change what was stored.
         """
-        content = msgspec.msgpack.encode((int(self.kind), self))
+        content = _PACKED.encode((int(self.kind), self))
         return UUID(bytes=blake2b(content, digest_size=16).digest())
 
 

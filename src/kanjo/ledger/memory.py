@@ -116,6 +116,10 @@ class MemoryUnit:
         found = {touch.account for original in originals for touch in original.touched}
         return found | {self.tables.holds[key].account for key in holds if key in self.tables.holds}
 
+    def load_today(self, wanted: Wanted) -> Book | None:
+        day = self.day()
+        return None if day.date is None else self.load(day, wanted)
+
     def load(self, day: Day, wanted: Wanted) -> Book:
         assert day.date is not None
         tables = self.tables
@@ -186,6 +190,9 @@ class MemoryUnit:
                 return MandateState.STOPPED if row.stopped else MandateState.ACTIVE
         return MandateState.MISSING
 
+    def finish(self, changes: Changes) -> None:
+        self.save(changes)
+
     def save(self, changes: Changes) -> None:
         tables = self.tables
         for new in changes.opened:
@@ -196,13 +203,15 @@ class MemoryUnit:
         for number, account in changes.accounts.items():
             tables.accounts[number] = msgspec.structs.replace(account)
         self._save_items(changes)
-        for outcome, account_number, sequence, amount_yen, balance_yen, contra in changes.request_entries():
+        entries = changes.request_entries
+        for index, place in enumerate(entries.outcome):
+            outcome = changes.outcomes[place]
             self._enter(
-                account_number,
-                sequence,
-                amount_yen=amount_yen,
-                balance_yen=balance_yen,
-                contra=contra,
+                entries.account[index],
+                entries.sequence[index],
+                amount_yen=entries.amount_yen[index],
+                balance_yen=entries.balance_yen[index],
+                contra=entries.contra[index],
                 date=changes.date,
                 value_date=outcome.value_date,
                 kind=outcome.kind,

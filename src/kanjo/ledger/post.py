@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kanjo.ledger.book import Item, Key, Wanted
+from kanjo.ledger.book import Changes, Item, Key, Wanted
 from kanjo.ledger.decide import decide
 from kanjo.ledger.instruction import (
     Asked,
@@ -57,7 +57,10 @@ def post_in(unit: Unit, instructions: Sequence[Asked], *, items_max: int = ITEMS
 
     None: more is due on its accounts than one commit may settle; settle first, in commits of their own.
     """
-    return _decide_in(unit, unit.day(), instructions, items_max)
+    changes, answers = _decide_in(unit, instructions, items_max)
+    if changes is not None:
+        unit.save(changes)
+    return answers
 
 
 def enquire(store: Store, account: int) -> Snapshot:
@@ -190,15 +193,17 @@ def _post_once(store: Store, instructions: Sequence[Asked], items_max: int) -> l
     for _ in range(CONFLICTS_MAX):
         try:
             with store.unit() as unit:
-                return _decide_in(unit, unit.day(), instructions, items_max)
+                changes, answers = _decide_in(unit, instructions, items_max)
+                if changes is not None:
+                    unit.finish(changes)
+                return answers
         except Conflict as error:
             conflict = error
     raise conflict
 
 
-def _decide_in(unit: Unit, day: Day, instructions: Sequence[Asked], items_max: int) -> list[Answer | None]:
-    if day.date is None:
-        return [_not_open(asked) for asked in instructions]
+def _decide_in(unit: Unit, instructions: Sequence[Asked], items_max: int) -> tuple[Changes | None, list[Answer | None]]:
+    """Load and decide; what must be saved is left to the caller."""
     accounts = _accounts(unit, instructions)
     wanted = Wanted(
         accounts=accounts,
@@ -208,14 +213,14 @@ def _decide_in(unit: Unit, day: Day, instructions: Sequence[Asked], items_max: i
         closing=[asked.account for asked in instructions if isinstance(asked, ChangeAccount)],
         items_max=items_max,
     )
-    book = unit.load(day, wanted)
+    book = unit.load_today(wanted)
+    if book is None:
+        return None, [_not_open(asked) for asked in instructions]
     behind = {touch.account for key in wanted.reversals if key in book.requests for touch in book.requests[key].touched}
     behind.update(hold.account for hold in book.holds.values())
     if not behind.issubset(accounts):
         raise Conflict("what an instruction refers to was committed between two reads")
-    changes, answers = decide(book, instructions)
-    unit.save(changes)
-    return answers
+    return decide(book, instructions)
 
 
 def _accounts(unit: Unit, instructions: Sequence[Asked]) -> list[int]:

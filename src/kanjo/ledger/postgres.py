@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date
+from functools import cache
 from typing import Any, cast
 
 import psycopg
 from psycopg import errors
+from psycopg.pq import ConnStatus, TransactionStatus
 
 from kanjo.db.columns import Date, Int2, Int4, Int8, Text, Uuid
+from kanjo.db.line import STALE, Found, Line, Statement
 from kanjo.db.queries import Queries
 from kanjo.ledger.account import Account
 from kanjo.ledger.book import Book, Changes, Hold, Item, Key, LawBroken, MandateState, Run, StuckItem, Wanted
-from kanjo.ledger.instruction import Kind, Movement
-from kanjo.ledger.outcome import Outcome, Touch
 from kanjo.ledger.postgres_stretch import item_statements, load_stretch, span_statement
-from kanjo.ledger.reason import Reason
+from kanjo.ledger.request_rows import outcome_of, request_statements
 from kanjo.ledger.store import Conflict, Day, OutcomeUnknown, StoreFailed, due_runs
 from kanjo.ledger.stretch import StretchBook, StretchChanges, StretchWanted
 
@@ -38,51 +38,76 @@ _CONFLICTS = (
 )
 
 
+_DAY: list[tuple[str, dict[str, Any]]] = [("share_day", {"lock": DAY_LOCK}), ("read_day_and_runs", {})]
+
+
 class PostgresUnit:
-    """One transaction on one connection."""
+    """One transaction on one connection; it begins with the first statement, in the same round trip."""
 
-    def __init__(self, connection: psycopg.Connection[Any], cell: int) -> None:
-        self.connection = connection
+    def __init__(self, line: Line, cell: int) -> None:
         self.cell = cell
+        self.begun = False
+        self.committing = False
+        """Whether COMMIT was sent, so that a lost connection leaves the outcome unknown."""
+        self._line = line
 
-    def ask(self, *statements: tuple[str, dict[str, Any]]) -> list[psycopg.Cursor[tuple[Any, ...]]]:
+    @property
+    def connection(self) -> psycopg.Connection[Any]:
+        """For the caller's own statements in this transaction."""
+        if not self.begun:
+            self._run()
+        return self._line.connection
+
+    def ask(self, *statements: tuple[str, dict[str, Any]]) -> list[Found]:
         """Send the statements in one round trip."""
-        cursors = []
-        with self.connection.pipeline():
-            for name, parameters in statements:
-                cursor = self.connection.cursor(binary=True)
-                cursor.execute(SQL[name], parameters, prepare=True)
-                cursors.append(cursor)
-        return cursors
+        return self._exchange([(SQL[name], parameters) for name, parameters in statements])
 
     def _run(self, *statements: tuple[str, dict[str, Any]]) -> list[list[tuple[Any, ...]]]:
         """Send the statements in one round trip and fetch all their rows."""
-        return [cursor.fetchall() if cursor.description else [] for cursor in self.ask(*statements)]
+        return [found.rows for found in self.ask(*statements)]
+
+    def _exchange(self, statements: list[Statement]) -> list[Found]:
+        assert not self.committing
+        if self.begun:
+            return self._line.exchange(statements)
+        if self._line.connection.info.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
+            raise RuntimeError("a unit inside of a transaction would end it")
+        self.begun = True
+        return self._line.exchange([(SQL["begin"], {}), *statements])[1:]
 
     def day(self) -> Day:
-        _, [(business_date,)], runs = self._run(("share_day", {"lock": DAY_LOCK}), ("read_day", {}), ("open_runs", {}))
-        return Day(business_date, {row[0]: Run(*row) for row in runs})
+        return _day(self._named(*_DAY)["read_day_and_runs"])
 
     def take_day(self) -> None:
-        self.connection.execute(f"SET LOCAL lock_timeout = {DAY_LOCK_WAIT_MS}")
-        self._run(("take_day", {"lock": DAY_LOCK}))
-        self.connection.execute("SET LOCAL lock_timeout = 0")
-        self.connection.execute(f"SET LOCAL idle_in_transaction_session_timeout = {DAY_HELD_SILENT_MS}")
+        self._run(
+            ("wait_shortly", {"wait": f"{DAY_LOCK_WAIT_MS}ms"}),
+            ("take_day", {"lock": DAY_LOCK}),
+            ("wait_and_hold", {"silent": f"{DAY_HELD_SILENT_MS}ms"}),
+        )
 
     def accounts_behind(self, reversals: Sequence[Key], holds: Sequence[Key]) -> set[int]:
         rows = self._run(("accounts_of_requests", _keys(reversals)), ("accounts_of_holds", _keys(holds)))
         return {account for part in rows for (account,) in part}
 
     def load(self, day: Day, wanted: Wanted) -> Book:
-        assert day.date is not None
-        due = due_runs(day, wanted)
-        accounts = Int8(wanted.accounts)
-        here = {"cell": self.cell, "accounts": accounts}
-        statements: list[tuple[str, dict[str, Any]]] = [
-            ("lock_accounts", here),
-            ("stuck_items", here),
-            ("expiring_holds", here | {"date": day.date}),
-        ]
+        due = self._due_items_of(day, wanted)
+        return self._book(day, wanted, self._named(*self._load_statements(wanted), *due))
+
+    def load_today(self, wanted: Wanted) -> Book | None:
+        rows = self._named(*_DAY, *self._load_statements(wanted))
+        day = _day(rows["read_day_and_runs"])
+        if day.date is None:
+            return None
+        return self._book(day, wanted, rows | self._named(*self._due_items_of(day, wanted)))
+
+    def _named(self, *statements: tuple[str, dict[str, Any]]) -> dict[str, list[tuple[Any, ...]]]:
+        """The rows by the names of their statements."""
+        rows = self._run(*statements) if statements else []
+        return dict(zip((name for name, _ in statements), rows, strict=True))
+
+    def _load_statements(self, wanted: Wanted) -> list[tuple[str, dict[str, Any]]]:
+        here = {"cell": self.cell, "accounts": Int8(wanted.accounts)}
+        statements = [("lock_accounts", here), ("stuck_items", here), ("expiring_holds", here)]
         if wanted.keys or wanted.reversals:
             statements.append(("requests", _keys([*wanted.keys, *wanted.reversals])))
         if wanted.reversals:
@@ -91,14 +116,10 @@ class PostgresUnit:
             statements.append(("holds", _keys(wanted.holds)))
         if wanted.closing:
             statements.append(("accounts_with_runs", {"accounts": Int8(wanted.closing)}))
-        if due and wanted.accounts:
-            due_items = here | {
-                "runs": Int4([run.run for run in due]),
-                "dates": Date([run.due for run in due]),
-                "items_max": wanted.items_max + 1,
-            }
-            statements.append(("due_items", due_items))
-        rows = dict(zip((name for name, _ in statements), self._run(*statements), strict=True))
+        return statements
+
+    def _book(self, day: Day, wanted: Wanted, rows: dict[str, list[tuple[Any, ...]]]) -> Book:
+        assert day.date is not None
         held = {account for account, _, _ in rows["stuck_items"]}
         items, unfinished = _bound(cast(list[Item], rows.get("due_items", [])), wanted, held)
         expiring: dict[int, list[Hold]] = {}
@@ -116,10 +137,23 @@ class PostgresUnit:
             mandates=self._mandates(day, items),
             expiring=expiring,
             holds=holds,
-            requests={(row[0], row[1]): _outcome(row) for row in rows.get("requests", [])},
+            requests={(row[0], row[1]): outcome_of(row) for row in rows.get("requests", [])},
             reversed={(client, key) for client, key in rows.get("reversed", [])},
             with_runs={account for (account,) in rows.get("accounts_with_runs", [])},
         )
+
+    def _due_items_of(self, day: Day, wanted: Wanted) -> list[tuple[str, dict[str, Any]]]:
+        due = due_runs(day, wanted)
+        if not due or not wanted.accounts:
+            return []
+        parameters = {
+            "cell": self.cell,
+            "accounts": Int8(wanted.accounts),
+            "runs": Int4([run.run for run in due]),
+            "dates": Date([run.due for run in due]),
+            "items_max": wanted.items_max + 1,
+        }
+        return [("due_items", parameters)]
 
     def _mandates(self, day: Day, items: Sequence[Item]) -> dict[tuple[int, int], MandateState]:
         asking = {run.run for run in day.runs.values() if run.originator is not None}
@@ -141,9 +175,37 @@ class PostgresUnit:
         return {(run, item): MandateState(state) for run, item, state in rows}
 
     def save(self, changes: Changes) -> None:
+        self._save(self._changes(changes))
+
+    def finish(self, changes: Changes) -> None:
+        counted: list[Statement] = [
+            (_counted(name), parameters | {"expected": expected})
+            for name, parameters, expected in self._changes(changes)
+        ]
+        self._commit(counted)
+
+    def _commit(self, statements: list[Statement]) -> None:
+        """Send COMMIT behind the statements, in one round trip: when one of them fails, it is not executed."""
+        self.committing = True
+        self._line.exchange([*statements, (SQL["commit"], {})])
+
+    def end(self, *, undo: bool) -> None:
+        """Commit or undo what was begun, unless that is done already."""
+        connection = self._line.connection
+        if not self.begun or connection.info.transaction_status == TransactionStatus.IDLE:
+            return
+        if not undo:
+            if connection.info.transaction_status == TransactionStatus.INERROR:  # its COMMIT would be a ROLLBACK
+                raise RuntimeError("a statement failed and was passed over: nothing of the unit can be committed")
+            self._commit([])
+        elif connection.pgconn.status == ConnStatus.OK:
+            self._line.exchange([(SQL["rollback"], {})])
+
+    def _changes(self, changes: Changes) -> list[tuple[str, dict[str, Any], int]]:
+        """The statements that write them, each with the number of rows it must write (law 1)."""
         here = {"cell": self.cell, "date": changes.date}
         # an account is opened before its first entry changes it
-        self._save([*self._opened(changes), *item_statements(here, changes), *self._others(here, changes)])
+        return [*self._opened(changes), *item_statements(here, changes), *self._others(here, changes)]
 
     def load_stretch(self, day: Day, wanted: StretchWanted) -> StretchBook | None:
         return load_stretch(self, day, wanted)
@@ -154,6 +216,15 @@ class PostgresUnit:
         if changes.span is not None:
             statements.append(span_statement(here, changes.span))
         self._save(statements)
+
+    def _save(self, statements: list[tuple[str, dict[str, Any], int]]) -> None:
+        """Send all in one round trip; each must have written exactly the rows it was given."""
+        if not statements:
+            return
+        written = self._exchange([(SQL[name], parameters) for name, parameters, _ in statements])
+        for (name, _, expected), found in zip(statements, written, strict=True):
+            if found.rows_count != expected:
+                raise LawBroken(f"law 1: {name} wrote {found.rows_count} rows, expected {expected}")
 
     @staticmethod
     def _others(here: dict[str, Any], changes: Changes) -> list[tuple[str, dict[str, Any], int]]:
@@ -167,7 +238,7 @@ class PostgresUnit:
             }
             statements.append(("change_accounts", parameters, len(changed)))
         if changes.outcomes:
-            statements.extend(_request_statements(here, changes))
+            statements.extend(request_statements(here, changes))
         if changes.holds_placed:
             statements.append(("insert_holds", here | _hold_columns(changes.holds_placed), len(changes.holds_placed)))
         if changes.holds_ended:
@@ -179,16 +250,6 @@ class PostgresUnit:
             }
             statements.append(("end_holds", parameters, len(changes.holds_ended)))
         return statements
-
-    def _save(self, statements: list[tuple[str, dict[str, Any], int]]) -> None:
-        """Send all in one round trip; each must have written exactly the rows it was given."""
-        cursors = []
-        with self.connection.pipeline():
-            for name, parameters, _ in statements:
-                cursors.append(self.connection.execute(SQL[name], parameters, prepare=True))
-        for (name, _, expected), cursor in zip(statements, cursors, strict=True):
-            if cursor.rowcount != expected:
-                raise LawBroken(f"law 1: {name} wrote {cursor.rowcount} rows, expected {expected}")
 
     def _opened(self, changes: Changes) -> list[tuple[str, dict[str, Any], int]]:
         if not changes.opened:
@@ -238,18 +299,24 @@ class PostgresStore:
     """Units on one connection, which is this store's own: a store is used by one thread at a time."""
 
     def __init__(self, connection: psycopg.Connection[Any], *, cell: int = 0) -> None:
-        if not connection.autocommit:  # a unit would be a savepoint, and what is answered not committed
+        if not connection.autocommit:  # what is answered would not be committed
             raise ValueError("a store needs a connection in autocommit mode")
         self.connection = connection
         self.cell = cell
+        self._line = Line(connection)
 
     @contextmanager
     def unit(self) -> Iterator[PostgresUnit]:
-        committing = False
+        unit = PostgresUnit(self._line, self.cell)
         try:
-            with self.connection.transaction():
-                yield PostgresUnit(self.connection, self.cell)
-                committing = True
+            try:
+                yield unit
+                unit.end(undo=False)
+            except BaseException:
+                unit.end(undo=True)
+                raise
+        except STALE as error:  # what was prepared is forgotten now, so the next try makes it anew
+            raise Conflict(str(error)) from error
         except _CONFLICTS as error:
             if isinstance(error, errors.UniqueViolation) and (error.diag.table_name or "").startswith("entry_"):
                 raise LawBroken(f"law 3: an account would have two entries of one sequence: {error}") from error
@@ -257,11 +324,30 @@ class PostgresStore:
         except psycopg.Error as error:
             if self.connection.broken:
                 raise OutcomeUnknown(
-                    "the database connection was lost; repeat the key to learn the outcome", committing=committing
+                    "the database connection was lost; repeat the key to learn the outcome", committing=unit.committing
                 ) from error
+            if error.diag.sqlstate == LAW_1_STATE:
+                raise LawBroken(str(error.diag.message_primary)) from error
             if _fails_for_all(error):
                 raise StoreFailed(str(error)) from error
             raise
+
+
+LAW_1_STATE = "KJ002"
+"""The SQLSTATE of `ledger.require_written`."""
+
+
+@cache
+def _counted(name: str) -> str:
+    """The statement, failing unless it writes as many rows as expected: in one round trip with COMMIT nobody else could
+    look at that in time (law 1).
+    """
+    return SQL["counted"].replace("/* statement */", SQL[name]).replace("/* name */", name)
+
+
+def _day(rows: list[tuple[Any, ...]]) -> Day:
+    """The date stands in each row; the one row without a run has NULL for it."""
+    return Day(rows[0][0], {row[1]: Run(*row[1:]) for row in rows if row[1] is not None})
 
 
 _FAILS_FOR_ALL = ("08", "25", "28", "3D", "3F", "40", "42", "53", "55", "57", "58", "F0", "XX")
@@ -308,86 +394,11 @@ def _keys(keys: Sequence[Key]) -> dict[str, Any]:
     return {"clients": Text([client for client, _ in keys]), "keys": Uuid([key for _, key in keys])}
 
 
-def _outcome(row: tuple[Any, ...]) -> Outcome:
-    client, key, fingerprint, kind, reason, on, value_date, run, reference = row[:9]
-    debits, credits_, amounts, accounts, sequences, balances = row[9:]
-    return Outcome(
-        client=client,
-        key=key,
-        fingerprint=fingerprint,
-        kind=Kind(kind),
-        reason=Reason(reason),
-        business_date=on,
-        value_date=value_date,
-        run=run or 0,
-        reference=reference,
-        movements=tuple(map(Movement, debits, credits_, amounts)),
-        touched=tuple(map(Touch, accounts, sequences, balances)),
-    )
-
-
 def _hold_columns(holds: Sequence[Hold]) -> dict[str, Any]:
     return {
         "accounts": Int8([hold.account for hold in holds]),
         "amounts": Int8([hold.amount_yen for hold in holds]),
-        "expires": [hold.expires_on for hold in holds],
+        "expires": Text([hold.expires_on and hold.expires_on.isoformat() for hold in holds]),
         "clients": Text([hold.client for hold in holds]),
         "keys": Uuid([hold.key for hold in holds]),
-    }
-
-
-def _array(values: Sequence[int]) -> str:
-    return "{" + ",".join(map(str, values)) + "}"
-
-
-def _request_statements(here: dict[str, Any], changes: Changes) -> list[tuple[str, dict[str, Any], int]]:
-    statements: list[tuple[str, dict[str, Any], int]] = []
-    outcomes = sorted(changes.outcomes, key=lambda outcome: (outcome.client, outcome.key))
-    parameters = here | {
-        "clients": Text([outcome.client for outcome in outcomes]),
-        "keys": Uuid([outcome.key for outcome in outcomes]),
-        "fingerprints": Uuid([outcome.fingerprint for outcome in outcomes]),
-        "kinds": Int2([outcome.kind for outcome in outcomes]),
-        "reasons": Int2([outcome.reason for outcome in outcomes]),
-        "value_dates": Date([outcome.value_date or changes.date for outcome in outcomes]),
-        "runs": Int4([outcome.run for outcome in outcomes]),
-        "references": Uuid([outcome.reference for outcome in outcomes]),
-        "debits": Text([_array([m.debit for m in outcome.movements]) for outcome in outcomes]),
-        "credits": Text([_array([m.credit for m in outcome.movements]) for outcome in outcomes]),
-        "amounts": Text([_array([m.amount_yen for m in outcome.movements]) for outcome in outcomes]),
-        "accounts": Text([_array([t.account for t in outcome.touched]) for outcome in outcomes]),
-        "sequences": Text([_array([t.sequence for t in outcome.touched]) for outcome in outcomes]),
-        "balances": Text([_array([t.balance_yen for t in outcome.touched]) for outcome in outcomes]),
-    }
-    entries = list(changes.request_entries())
-    if entries:
-        columns = here | {
-            "accounts": Int8([entry[1] for entry in entries]),
-            "sequences": Int8([entry[2] for entry in entries]),
-            "amounts": Int8([entry[3] for entry in entries]),
-            "balances": Int8([entry[4] for entry in entries]),
-            "contras": Int8([entry[5] for entry in entries]),
-            **_cause_columns([entry[0] for entry in entries], changes.date),
-        }
-        statements.append(("insert_request_entries", columns, len(entries)))
-    internal = list(changes.internal_entries())
-    if internal:
-        columns = here | {
-            "debits": Int8([entry[1] for entry in internal]),
-            "credits": Int8([entry[2] for entry in internal]),
-            "amounts": Int8([entry[3] for entry in internal]),
-            **_cause_columns([entry[0] for entry in internal], changes.date),
-        }
-        statements.append(("insert_internal_entries", columns, len(internal)))
-    statements.append(("insert_requests", parameters, len(outcomes)))
-    return statements
-
-
-def _cause_columns(outcomes: Sequence[Outcome], today: date) -> dict[str, Any]:
-    return {
-        "kinds": Int2([outcome.kind for outcome in outcomes]),
-        "value_dates": Date([outcome.value_date or today for outcome in outcomes]),
-        "runs": Int4([outcome.run for outcome in outcomes]),
-        "clients": Text([outcome.client for outcome in outcomes]),
-        "keys": Uuid([outcome.key for outcome in outcomes]),
     }

@@ -6,7 +6,6 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import psycopg
 
 from kanjo.db.columns import POSTGRES_EPOCH, Date, Int2, Int4, Int8
 from kanjo.ledger.book import Book, Changes, Run, Wanted
@@ -23,9 +22,9 @@ def load_stretch(unit: PostgresUnit, day: Day, wanted: StretchWanted) -> Stretch
     assert day.date is not None
     run = day.runs[wanted.run]
     here: dict[str, Any] = {"cell": unit.cell, "run": wanted.run, "first": wanted.first, "last": wanted.last}
-    [cursor] = unit.ask(("slice_items", here | {"due": run.due, "items_max": wanted.items_max + 1}))
+    [items] = unit.ask(("slice_items", here | {"due": run.due, "items_max": wanted.items_max + 1}))
     account, item, kind, amount_yen = (
-        column.unpack(value) for column, value in zip((Int8, Int4, Int2, Int8), _values(cursor), strict=True)
+        column.unpack(value) for column, value in zip((Int8, Int4, Int2, Int8), items.row_packed, strict=True)
     )
     if not len(account):
         return None
@@ -48,17 +47,17 @@ def load_stretch(unit: PostgresUnit, day: Day, wanted: StretchWanted) -> Stretch
         here |= {"originator": run.originator, "due": run.due}
         names.append("asks_mandates")
     found = dict(zip(names, unit.ask(*((name, here) for name in names)), strict=True))
-    locked = [Int8.unpack(value) for value in _values(found["lock_columns"])[:5]]
-    status = Int2.unpack(_values(found["lock_columns"])[5])
-    settled = Int4.unpack(_values(found["slice_results"])[1])
-    held = {row[0] for row in found["stuck_items"].fetchall()}
-    [(spans,)] = found["slice_spans"].fetchall()
-    if spans or run.cancelled or ("asks_mandates" in found and found["asks_mandates"].fetchall()):
+    locked = [Int8.unpack(value) for value in found["lock_columns"].row_packed[:5]]
+    status = Int2.unpack(found["lock_columns"].row_packed[5])
+    settled = Int4.unpack(found["slice_results"].row_packed[1])
+    held = {row[0] for row in found["stuck_items"].rows}
+    [(spans,)] = found["slice_spans"].rows
+    if spans or run.cancelled or ("asks_mandates" in found and found["asks_mandates"].rows):
         special = accounts
     else:
-        apart = held | {hold[2] for hold in found["expiring_holds"].fetchall()}
+        apart = held | {hold[2] for hold in found["expiring_holds"].rows}
         if others:
-            apart |= {row[0] for row in found["accounts_with_others"].fetchall()}
+            apart |= {row[0] for row in found["accounts_with_others"].rows}
         special = np.union1d(accounts[times > 1], np.fromiter(apart, np.int64, len(apart)))
         wide = ~is_safe(amount_yen)
         large = ~is_safe(np.zeros(len(status), np.int64), *locked[1:4])
@@ -75,13 +74,6 @@ def load_stretch(unit: PostgresUnit, day: Day, wanted: StretchWanted) -> Stretch
         more_from=more_from,
         is_first=not spans,
     )
-
-
-def _values(cursor: psycopg.Cursor[Any]) -> list[bytes | None]:
-    """The one row as it came: columns are unpacked by numpy, not by psycopg."""
-    result = cursor.pgresult
-    assert result is not None and result.ntuples == 1
-    return [result.get_value(0, place) for place in range(result.nfields)]
 
 
 def _plain(

@@ -7,14 +7,23 @@
 -- would go on while it grows, until statistics come.
 SELECT pg_advisory_xact_lock_shared(%(lock)s), set_config('enable_seqscan', 'off', true)
 
+-- name: begin
+BEGIN
+
+-- name: commit
+COMMIT
+
+-- name: rollback
+ROLLBACK
+
 -- name: read_day
 SELECT business_date FROM ledger.day
 
--- name: open_runs
--- Only runs that are not closed: finished days cost nothing.
-SELECT run, date, phase, priority, cancelled, originator
-FROM ledger.run
-WHERE NOT closed
+-- name: read_day_and_runs
+-- Only runs that are not closed: finished days cost nothing. One row without a run when there is none.
+SELECT business_date, run, date, phase, priority, cancelled, originator
+FROM ledger.day
+LEFT JOIN ledger.run ON NOT closed
 
 -- name: accounts_of_requests
 -- The accounts behind the originals that reversals name.
@@ -142,12 +151,12 @@ LEFT JOIN ledger.mandate ON mandate.originator = asked.originator AND mandate.ac
 -- name: requests
 -- Key by key (OFFSET 0 keeps it so): as a join it may begin at the table's end, when planned while that was empty.
 SELECT found.*
-FROM unnest(%(clients)s, %(keys)s) AS asked (client, key)
+FROM generate_subscripts(%(keys)s, 1) AS i
 CROSS JOIN LATERAL (
   SELECT client, key, fingerprint, kind, reason, date, value_date, run, reference,
     debits, credits, amounts, accounts, sequences, balances
   FROM ledger.request
-  WHERE request.client = asked.client AND request.key = asked.key
+  WHERE request.client = (%(clients)s)[i] AND request.key = (%(keys)s)[i]
   OFFSET 0
 ) AS found
 
@@ -165,11 +174,20 @@ JOIN ledger.hold USING (client, key)
 -- name: expiring_holds
 SELECT client, key, account, amount, expires_on, placed_on, status, captured, ended_on
 FROM ledger.hold
-WHERE cell = %(cell)s AND account = ANY (%(accounts)s) AND status = 1 AND expires_on < %(date)s
+WHERE cell = %(cell)s AND account = ANY (%(accounts)s) AND status = 1
+  AND expires_on < (SELECT business_date FROM ledger.day)
 ORDER BY account, expires_on, placed_on, key
 
 -- name: accounts_with_runs
 SELECT DISTINCT account FROM ledger.run WHERE NOT closed AND account = ANY (%(accounts)s)
+
+-- name: counted
+-- Goes around one of the statements below that end a posting together with COMMIT.
+WITH written AS (
+/* statement */
+RETURNING true
+)
+SELECT ledger.require_written('/* name */', count(*), %(expected)s) FROM written
 
 -- name: insert_accounts
 INSERT INTO ledger.account (cell, account, balance, held, floor, sequence, status, product)
@@ -202,12 +220,12 @@ FROM unnest(%(accounts)s, %(sequences)s, %(amounts)s, %(balances)s, %(runs)s, %(
   AS new (account, sequence, amount, balance, run, item, value_date)
 
 -- name: insert_request_entries
+-- Elements are taken by their place: of so many columns unnest would first make a table each, a third of the price.
 INSERT INTO ledger.entry
   (cell, date, account, sequence, amount, balance, contra, kind, value_date, run, client, key)
-SELECT %(cell)s, %(date)s, account, sequence, amount, balance, contra, kind, value_date, nullif(run, 0), client, key
-FROM unnest(%(accounts)s, %(sequences)s, %(amounts)s, %(balances)s, %(contras)s, %(kinds)s, %(value_dates)s, %(runs)s,
-  %(clients)s, %(keys)s)
-  AS new (account, sequence, amount, balance, contra, kind, value_date, run, client, key)
+SELECT %(cell)s, %(date)s, (%(accounts)s)[i], (%(sequences)s)[i], (%(amounts)s)[i], (%(balances)s)[i], (%(contras)s)[i],
+  (%(kinds)s)[i], (%(value_dates)s)[i], nullif((%(runs)s)[i], 0), (%(clients)s)[i], (%(keys)s)[i]
+FROM generate_subscripts(%(accounts)s, 1) AS i
 
 -- name: insert_internal_entries
 INSERT INTO ledger.internal_entry (date, value_date, debit, credit, amount, run, client, key)
@@ -226,15 +244,18 @@ INSERT INTO ledger.span (cell, run, date, first_account, last_account, beside, i
 VALUES (%(cell)s, %(run)s, %(date)s, %(first)s, %(last)s, %(beside)s, %(items)s, %(credited)s, %(debited)s)
 
 -- name: insert_requests
--- In key order (O-10). Arrays travel as text, since an array of arrays would have to be rectangular.
+-- In key order (O-10). An array of arrays would have to be rectangular: each request takes its share of long ones.
 INSERT INTO ledger.request (date, client, key, fingerprint, kind, reason, value_date, run, reference,
   debits, credits, amounts, accounts, sequences, balances)
-SELECT %(date)s, client, key, fingerprint, kind, reason, value_date, nullif(run, 0), reference,
-  debits::bigint[], credits::bigint[], amounts::bigint[], accounts::bigint[], sequences::bigint[], balances::bigint[]
-FROM unnest(%(clients)s, %(keys)s, %(fingerprints)s, %(kinds)s, %(reasons)s, %(value_dates)s, %(runs)s, %(references)s,
-  %(debits)s, %(credits)s, %(amounts)s, %(accounts)s, %(sequences)s, %(balances)s)
-  AS new (client, key, fingerprint, kind, reason, value_date, run, reference,
-    debits, credits, amounts, accounts, sequences, balances)
+SELECT %(date)s, (%(clients)s)[i], (%(keys)s)[i], (%(fingerprints)s)[i], (%(kinds)s)[i], (%(reasons)s)[i],
+  (%(value_dates)s)[i], nullif((%(runs)s)[i], 0), (%(references)s)[i],
+  (%(debits)s)[(%(movement_firsts)s)[i]:(%(movement_lasts)s)[i]],
+  (%(credits)s)[(%(movement_firsts)s)[i]:(%(movement_lasts)s)[i]],
+  (%(amounts)s)[(%(movement_firsts)s)[i]:(%(movement_lasts)s)[i]],
+  (%(accounts)s)[(%(touch_firsts)s)[i]:(%(touch_lasts)s)[i]],
+  (%(sequences)s)[(%(touch_firsts)s)[i]:(%(touch_lasts)s)[i]],
+  (%(balances)s)[(%(touch_firsts)s)[i]:(%(touch_lasts)s)[i]]
+FROM generate_subscripts(%(keys)s, 1) AS i
 
 -- name: insert_holds
 INSERT INTO ledger.hold (cell, status, placed_on, account, amount, expires_on, client, key)
@@ -258,6 +279,12 @@ DELETE FROM ledger.stuck_item WHERE cell = %(cell)s AND run = %(run)s AND item =
 
 -- name: list_stuck
 SELECT account, run, item, error FROM ledger.stuck_item WHERE run = ANY (%(runs)s) ORDER BY run, item
+
+-- name: wait_shortly
+SELECT set_config('lock_timeout', %(wait)s, true)
+
+-- name: wait_and_hold
+SELECT set_config('lock_timeout', '0', true), set_config('idle_in_transaction_session_timeout', %(silent)s, true)
 
 -- name: take_day
 -- Waits for the postings under way; those that come meanwhile wait behind it, so its time-out is short (O-10).

@@ -57,7 +57,7 @@ def due_runs(day: Day, wanted: Wanted) -> list[Run]:
 
 
 class Unit(Protocol):
-    """One database transaction on one cell. Calls come in the order of O-10: day, load, save."""
+    """One database transaction on one cell. Calls come in the order of O-10: day, load, save or finish."""
 
     def day(self) -> Day:
         """Take the shared day lock, then read the date and the open runs."""
@@ -71,8 +71,14 @@ class Unit(Protocol):
     def load(self, day: Day, wanted: Wanted) -> Book:
         """Lock the accounts ascending, then read all that a decision on them needs."""
 
+    def load_today(self, wanted: Wanted) -> Book | None:
+        """`day` and `load` in one round trip when nothing is due; None when no date is open."""
+
     def save(self, changes: Changes) -> None:
         """Write the changes, one statement a table."""
+
+    def finish(self, changes: Changes) -> None:
+        """Write the changes and commit, in one round trip; the unit is at its end."""
 
     def load_stretch(self, day: Day, wanted: StretchWanted) -> StretchBook | None:
         """Lock the next accounts of a slice ascending and read what is due on them; None when the slice has no more."""
