@@ -172,13 +172,14 @@ def decide_stretch(book: StretchBook, items_max: int) -> StretchChanges:
     held_up = settle(rest, changes)
     outcomes = decide_plain(plain)
     span = None
-    if book.is_first and next_account != accounts[0]:
+    count = len(outcomes.accepted.account)
+    if book.is_first and next_account != accounts[0] and count:
         span = Span(
             run=book.run,
             first=accounts[0],
             last=accounts[-1],
             beside=sorted(held_up),
-            items=len(outcomes.accepted.account),
+            items=count,
             credited_yen=outcomes.credited_yen,
             debited_yen=outcomes.debited_yen,
         )

@@ -189,16 +189,6 @@ CREATE TRIGGER entry_is_final BEFORE UPDATE OR DELETE ON ledger.entry
 CREATE TRIGGER entry_stays BEFORE TRUNCATE ON ledger.entry
   FOR EACH STATEMENT EXECUTE FUNCTION ledger.refuse_change();
 
--- Law 1 inside of a round trip that ends with COMMIT: a statement that wrote fewer or more rows than it was given fails.
-CREATE FUNCTION ledger.require_written(statement text, written bigint, expected bigint) RETURNS void
-LANGUAGE plpgsql AS $$
-BEGIN
-  IF written <> expected THEN
-    RAISE EXCEPTION 'law 1: % wrote % rows, expected %', statement, written, expected USING ERRCODE = 'KJ002';
-  END IF;
-END
-$$;
-
 -- The owner makes the month's partitions ahead of time: create, then attach, so that postings are hardly held up.
 CREATE FUNCTION ledger.ensure_partition(parent text, month date) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE

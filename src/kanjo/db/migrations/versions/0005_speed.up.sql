@@ -77,3 +77,13 @@ SET account = item.account
 FROM ledger.item
 WHERE item.cell = record.cell AND item.run = record.run AND item.item = record.item;
 ALTER TABLE transfers.record ALTER account DROP DEFAULT;
+
+-- Law 1 inside of a round trip that ends with COMMIT: a statement that wrote fewer or more rows than it was given fails.
+CREATE FUNCTION ledger.require_written(statement text, written bigint, expected bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+  IF written <> expected THEN
+    RAISE EXCEPTION 'law 1: % wrote % rows, expected %', statement, written, expected USING ERRCODE = 'KJ002';
+  END IF;
+END
+$$;

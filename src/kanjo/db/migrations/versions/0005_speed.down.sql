@@ -1,3 +1,4 @@
+DROP FUNCTION ledger.require_written;
 ALTER TABLE transfers.record DROP account;
 CREATE TEMPORARY TABLE kept ON COMMIT DROP AS
 SELECT cell, run, item, date, before, reason, sequence, balance FROM ledger.outcome;

@@ -1,4 +1,4 @@
-"""Spans: a worker's commit stands for the results of its items; items and results by run and account."""
+"""Speed: spans stand for results, items and results by run and account, counts of rows required in SQL."""
 
 from kanjo.db.migrations import step
 
