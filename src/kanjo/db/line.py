@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import cache
 from itertools import count
-from numbers import Integral
 from typing import Any, NamedTuple, TypeAlias
 
 import psycopg
@@ -150,7 +149,7 @@ def _text(text: str) -> _Text:
 def _literal(value: int | str | date | bool | None) -> bytes | None:
     if value is None:
         return None
-    assert isinstance(value, Integral | str | date), f"{type(value).__name__} cannot be sent"
+    assert isinstance(value, (int, str, date)), f"{type(value).__name__} cannot be sent"
     return (value.isoformat() if isinstance(value, date) else str(value)).encode()
 
 

@@ -213,14 +213,13 @@ FROM unnest(%(accounts)s, %(statuses)s, %(floors)s) AS new (account, status, flo
 WHERE account.cell = %(cell)s AND account.account = new.account
 
 -- name: insert_item_entries
+-- Elements are taken by their place: of so many columns unnest would first make a table each, a third of the price.
 INSERT INTO ledger.entry (cell, date, contra, kind, account, sequence, amount, balance, run, item, value_date)
-SELECT %(cell)s, %(date)s, %(contra)s, CASE WHEN amount > 0 THEN 11 ELSE 12 END,
-  account, sequence, amount, balance, run, item, value_date
-FROM unnest(%(accounts)s, %(sequences)s, %(amounts)s, %(balances)s, %(runs)s, %(items)s, %(value_dates)s)
-  AS new (account, sequence, amount, balance, run, item, value_date)
+SELECT %(cell)s, %(date)s, %(contra)s, CASE WHEN (%(amounts)s)[i] > 0 THEN 11 ELSE 12 END, (%(accounts)s)[i],
+  (%(sequences)s)[i], (%(amounts)s)[i], (%(balances)s)[i], (%(runs)s)[i], (%(items)s)[i], (%(value_dates)s)[i]
+FROM generate_subscripts(%(accounts)s, 1) AS i
 
 -- name: insert_request_entries
--- Elements are taken by their place: of so many columns unnest would first make a table each, a third of the price.
 INSERT INTO ledger.entry
   (cell, date, account, sequence, amount, balance, contra, kind, value_date, run, client, key)
 SELECT %(cell)s, %(date)s, (%(accounts)s)[i], (%(sequences)s)[i], (%(amounts)s)[i], (%(balances)s)[i], (%(contras)s)[i],
@@ -235,9 +234,9 @@ FROM unnest(%(value_dates)s, %(debits)s, %(credits)s, %(amounts)s, %(runs)s, %(c
 
 -- name: insert_results
 INSERT INTO ledger.result (cell, date, before, account, run, item, reason, sequence, balance)
-SELECT %(cell)s, %(date)s, %(before)s, account, run, item, reason, sequence, balance
-FROM unnest(%(accounts)s, %(runs)s, %(items)s, %(reasons)s, %(sequences)s, %(balances)s)
-  AS new (account, run, item, reason, sequence, balance)
+SELECT %(cell)s, %(date)s, %(before)s, (%(accounts)s)[i], (%(runs)s)[i], (%(items)s)[i], (%(reasons)s)[i],
+  (%(sequences)s)[i], (%(balances)s)[i]
+FROM generate_subscripts(%(accounts)s, 1) AS i
 
 -- name: insert_span
 INSERT INTO ledger.span (cell, run, date, first_account, last_account, beside, items, credited, debited)
