@@ -34,6 +34,8 @@ def number(index: int) -> int:
 EMPLOYER, ANN, BOB, CAM, DAN, EVE, IDLE = (number(index) for index in range(1, 8))
 LATE, NEW, NOBODY = number(20), number(21), number(99)
 """Imported on Tuesday, opened on Tuesday, never opened."""
+GIA, HAL, IAN = number(30), number(31), number(32)
+"""With one item each and nothing else: what a span stands for."""
 
 
 class _FromJson(Business):
@@ -134,6 +136,7 @@ def play(database: Database, folder: Path) -> dict[str, int]:
 
 def _play(bank: Bank) -> dict[str, int]:
     bank.imported([(EMPLOYER, 1_000_000), (ANN, 1_000), (BOB, 500), (CAM, 2_000), (DAN, 0), (EVE, 3_000), (IDLE, 70)])
+    bank.imported([(GIA, 10), (HAL, 20), (IAN, 30)])
     ledger.open_day(bank.database, MONDAY)
     runs = _monday(bank)
     ledger.open_day(bank.database, TUESDAY)
@@ -175,6 +178,7 @@ def _monday(bank: Bank) -> dict[str, int]:
         "wrong": bank.load("wages", TUESDAY, [(ANN, 21), (DAN, 22)], digest="again", other_bank_yen=9),
         "carried": bank.load("collections", TUESDAY, [(DAN, 5), (EVE, 6), (NEW, 7)]),
         "coming": bank.load("wages", THURSDAY, [(ANN, 1), (BOB, 2)]),
+        "bonus": bank.load("wages", TUESDAY, [(GIA, 5), (HAL, 6), (IAN, 7)]),
     }
     centercut.withdraw(bank.store, runs["coming"], 2)
     return runs
@@ -199,7 +203,7 @@ def _tuesday(bank: Bank, runs: dict[str, int]) -> None:
         )
     )
     bank.imported([(LATE, 250)])
-    bank.settle(runs["wages"], runs["collections"], runs["early"])
+    bank.settle(runs["wages"], runs["collections"], runs["early"], runs["bonus"])
 
 
 def _wednesday(bank: Bank, runs: dict[str, int]) -> None:

@@ -107,10 +107,8 @@ LEDGER_BENDS: dict[str, tuple[str, set[str]]] = {
         {"behind_items"},
     ),
     "online ahead of an item not settled": (
-        "WITH gone AS (DELETE FROM ledger.result WHERE (run, item) IN (SELECT run, item FROM ledger.item"
-        " WHERE account = %(hot)s AND date = %(tuesday)s LIMIT 1) RETURNING run, account)"
-        " UPDATE ledger.span SET beside = beside || gone.account FROM gone"
-        " WHERE span.run = gone.run AND gone.account BETWEEN first_account AND last_account",
+        "DELETE FROM ledger.result WHERE (run, item) IN (SELECT run, item FROM ledger.item"
+        " WHERE account = %(hot)s AND date = %(tuesday)s LIMIT 1)",
         {"behind_items"},
     ),
 }

@@ -178,12 +178,10 @@ class PostgresUnit:
         self._save(self._changes(changes))
 
     def finish(self, changes: Changes) -> None:
-        statements: list[Statement] = []
-        for name, parameters, expected in self._changes(changes):
-            if name in _UPDATES:
-                statements.append((_counted(name), parameters | {"expected": expected}))
-            else:  # an insert writes every row it is given, or fails
-                statements.append((SQL[name], parameters))
+        statements: list[Statement] = [
+            (_counted(name), parameters | {"expected": expected})
+            for name, parameters, expected in self._changes(changes)
+        ]
         self._commit(statements)
 
     def _commit(self, statements: list[Statement]) -> None:
@@ -335,7 +333,6 @@ class PostgresStore:
             raise
 
 
-_UPDATES = frozenset({"update_accounts", "change_accounts", "end_holds"})
 LAW_1_STATE = "KJ002"
 """The SQLSTATE of `ledger.require_written`."""
 
