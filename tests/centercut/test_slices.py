@@ -60,6 +60,17 @@ def test_what_before_settled_meanwhile_is_passed(cut: Cut) -> None:
     assert cut.state(run) == "completed"
 
 
+def test_slices_of_a_run_that_is_closed_are_only_ended(cut: Cut) -> None:
+    """Customers came first to all accounts, so the run was closed before any worker claimed a slice of it."""
+    run = _payday(cut)
+    for index in range(1, 13):
+        cut.balance(number(index))
+    assert centercut.close_if_settled(cut.store, run, NOW, find=BUSINESSES.__getitem__) == "completed"
+
+    assert cut.step() == 0
+    assert cut.step() is None
+
+
 def test_o_2_cancelling_waits_for_the_postings_under_way(postgres: Cut) -> None:
     """A posting that has read the open runs commits before the run is cancelled, and none of it is settled behind."""
     run = _payday(postgres)

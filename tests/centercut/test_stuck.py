@@ -87,6 +87,21 @@ def test_o_9_of_several_bad_items_on_one_account_each_can_be_failed(cut: Cut, ru
     assert [cut.reasons(run)[item] for item in (3, 4)] == [Reason.FAILED] * 2
 
 
+def test_o_9_what_waits_in_a_slice_that_went_past_it_is_not_forgotten(cut: Cut, run: int) -> None:
+    """The worker has passed Bob and not yet come to Cam when Bob's item is failed: it comes back for the one behind."""
+    cut.start(run)
+    for _ in range(3):
+        cut.step(run, items_max=2)
+    assert sorted(cut.reasons(run)) == [1, 2]
+    cut.bank.cure(BOB, 0)
+
+    centercut.fail(cut.store, run, 3)
+    cut.work(run)
+
+    assert cut.reasons(run)[4] == Reason.ACCEPTED
+    assert cut.state(run) == "completed"
+
+
 def test_only_stuck_items_are_retried_or_failed(cut: Cut, run: int) -> None:
     """Everything else is refused by code."""
     for act in (centercut.retry, centercut.fail):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
 from banks import (
@@ -332,3 +333,21 @@ def test_a_store_refuses_a_connection_that_would_not_commit(postgres: PostgresBa
         pytest.raises(ValueError, match="autocommit"),
     ):
         postgres_module.PostgresStore(connection)
+
+
+def test_c_2_a_key_that_was_decided_is_answered_again_though_its_account_is_held_now(postgres: PostgresBank) -> None:
+    """item-stuck is no decision: it must not stand in for the one there is. A new key hears it."""
+    account = postgres.account(number(1), 100)
+    [first] = ledger.post(postgres.store, [deposit(CLIENT, key(1), account, 5)])
+    run = postgres.run(MONDAY)
+    postgres.items(run, [(account, CREDIT, 10)])
+    postgres.owner.execute(
+        "INSERT INTO ledger.stuck_item (cell, account, run, item, error) VALUES (0, %s, %s, 1, 'bad')", (account, run)
+    )
+
+    again, other = ledger.post(
+        postgres.store, [deposit(CLIENT, key(1), account, 5), deposit(CLIENT, key(2), account, 5)]
+    )
+
+    assert again == msgspec.structs.replace(first, replayed=True)
+    assert isinstance(other, Outcome) and other.reason == Reason.ITEM_STUCK

@@ -135,6 +135,7 @@ COPY (
   SELECT cell, date, run + {added}, kind, item, account, amount, customer
   FROM ledger.item
   WHERE run = ANY ({runs})
+  ORDER BY run, item
 ) TO STDOUT (FORMAT BINARY)
 """)
 _COPY_IN = """

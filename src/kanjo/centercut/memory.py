@@ -154,8 +154,9 @@ class MemoryRuns:
 
     def reopen_slices(self, account: int) -> None:
         for place, row in list(self._slices.items()):
-            if row.first_account <= account <= row.last_account and self._runs[place[0]].finished is None:
-                self._slices[place] = msgspec.structs.replace(row, done=False, next_account=row.first_account)
+            passed = row.done or row.next_account > account
+            if passed and row.first_account <= account <= row.last_account and self._runs[place[0]].finished is None:
+                self._slices[place] = msgspec.structs.replace(row, done=False, next_account=account)
 
     def open_slices(self, run: int) -> int:
         return sum(of == run and not row.done for (of, _), row in self._slices.items())

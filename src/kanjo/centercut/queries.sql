@@ -94,11 +94,12 @@ WHERE run.finished IS NULL
 UPDATE centercut.slice SET done = true WHERE cell = %(cell)s AND run = %(run)s AND slice = %(slice)s
 
 -- name: reopen_slices
--- After a stuck item got its outcome: what waited behind it may lie in slices that are done.
+-- After a stuck item got its outcome: what waited behind it may lie in slices that are done, or that went past it.
 UPDATE centercut.slice
-SET done = false, next_account = slice.first_account
+SET done = false, next_account = %(account)s
 FROM centercut.run
-WHERE run.run = slice.run AND run.finished IS NULL AND slice.cell = %(cell)s AND slice.done
+WHERE run.run = slice.run AND run.finished IS NULL AND slice.cell = %(cell)s
+  AND (slice.done OR slice.next_account > %(account)s)
   AND %(account)s BETWEEN slice.first_account AND slice.last_account
 
 -- name: open_slices

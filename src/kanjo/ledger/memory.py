@@ -233,7 +233,7 @@ class MemoryUnit:
             for account, run, _ in self.tables.items
             if run == wanted.run and wanted.first <= account <= wanted.last
         )
-        if not of_run:
+        if not of_run or wanted.run not in day.runs:
             return None
         beyond = of_run[wanted.items_max] if len(of_run) > wanted.items_max else None
         accounts = sorted({account for account in of_run if beyond is None or account < beyond}) or of_run[:1]

@@ -18,7 +18,7 @@ from kanjo.ledger.instruction import (
     Reverse,
 )
 from kanjo.ledger.outcome import Answer, NotDecided, Outcome, Snapshot
-from kanjo.ledger.reason import Reason
+from kanjo.ledger.reason import NOT_STORED, Reason
 from kanjo.ledger.store import NOT_POISON, Conflict, Day, Store, Unit
 from kanjo.ledger.stretch import StretchBook, decide_stretch
 
@@ -181,7 +181,7 @@ def _post_alone(store: Store, asked: Asked, items_max: int) -> Answer | None:
     for account in accounts:
         settle(store, [account])
     try:
-        [answer] = _post_once(store, [asked], items_max)
+        [answer] = _post_once(store, [asked], items_max, keys_are_new=False)
     except NOT_POISON:
         raise
     except Exception as error:
@@ -189,25 +189,36 @@ def _post_alone(store: Store, asked: Asked, items_max: int) -> Answer | None:
     return answer
 
 
-def _post_once(store: Store, instructions: Sequence[Asked], items_max: int) -> list[Answer | None]:
+def _post_once(
+    store: Store, instructions: Sequence[Asked], items_max: int, *, keys_are_new: bool = True
+) -> list[Answer | None]:
+    """One commit. Keys are taken for new at first, since nearly all are: a known one makes the INSERT fail, and then
+    all are looked up (C-2). What is not stored would not fail, so such an answer is given after a look only.
+    """
     for _ in range(CONFLICTS_MAX):
         try:
             with store.unit() as unit:
-                changes, answers = _decide_in(unit, instructions, items_max)
+                changes, answers = _decide_in(unit, instructions, items_max, keys_are_new=keys_are_new)
+                if keys_are_new and any(isinstance(one, Outcome) and one.reason in NOT_STORED for one in answers):
+                    raise Conflict("perhaps decided earlier")
                 if changes is not None:
                     unit.finish(changes)
                 return answers
         except Conflict as error:
-            conflict = error
+            conflict, keys_are_new = error, False
     raise conflict
 
 
-def _decide_in(unit: Unit, instructions: Sequence[Asked], items_max: int) -> tuple[Changes | None, list[Answer | None]]:
+def _decide_in(
+    unit: Unit, instructions: Sequence[Asked], items_max: int, *, keys_are_new: bool = False
+) -> tuple[Changes | None, list[Answer | None]]:
     """Load and decide; what must be saved is left to the caller."""
     accounts = _accounts(unit, instructions)
     wanted = Wanted(
         accounts=accounts,
-        keys=[(asked.client, asked.key) for asked in instructions if not isinstance(asked, Enquiry)],
+        keys=[]
+        if keys_are_new
+        else [(asked.client, asked.key) for asked in instructions if not isinstance(asked, Enquiry)],
         holds=_holds(instructions),
         reversals=_reversals(instructions),
         closing=[asked.account for asked in instructions if isinstance(asked, ChangeAccount)],

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 def load_stretch(unit: PostgresUnit, day: Day, wanted: StretchWanted) -> StretchBook | None:
     """Items first, since they never change; then their accounts under lock; then what became of the items meanwhile."""
-    assert day.date is not None
+    if day.date is None or wanted.run not in day.runs:  # closed: Before settled the last of it
+        return None
     run = day.runs[wanted.run]
     here: dict[str, Any] = {"cell": unit.cell, "run": wanted.run, "first": wanted.first, "last": wanted.last}
     [items] = unit.ask(("slice_items", here | {"due": run.due, "items_max": wanted.items_max + 1}))
@@ -119,8 +120,12 @@ def item_statements(
     here: dict[str, Any], changes: Changes, plain: PlainOutcomes = NOTHING_PLAIN
 ) -> list[tuple[str, dict[str, Any], int]]:
     """What items and requests did to accounts, and the items' entries and results, the plain ones beside the others."""
-    statements = (_accounts(changes, plain), _entries(changes, plain), _results(changes, plain))
-    return [(name, here | columns, count) for name, columns, count in statements if count]
+    counts = (
+        ("update_accounts", _accounts, len(changes.accounts) + len(plain.accepted.account)),
+        ("insert_item_entries", _entries, len(changes.item_entries.account) + len(plain.accepted.account)),
+        ("insert_results", _results, len(changes.results.run) + len(plain.refused.account)),
+    )
+    return [(name, here | columns(changes, plain), count) for name, columns, count in counts if count]
 
 
 def span_statement(here: dict[str, Any], span: Span) -> tuple[str, dict[str, Any], int]:
@@ -136,21 +141,20 @@ def span_statement(here: dict[str, Any], span: Span) -> tuple[str, dict[str, Any
     return "insert_span", parameters, 1
 
 
-def _accounts(changes: Changes, plain: PlainOutcomes) -> tuple[str, dict[str, Any], int]:
+def _accounts(changes: Changes, plain: PlainOutcomes) -> dict[str, Any]:
     accounts, rows = changes.accounts.values(), plain.accepted
-    columns = {
+    return {
         "accounts": Int8(_joined([account.account for account in accounts], rows.account)),
         "balances": Int8(_joined([account.balance_yen for account in accounts], rows.balance_yen)),
         "helds": Int8(_joined([account.held_yen for account in accounts], rows.held_yen)),
         "sequences": Int8(_joined([account.sequence for account in accounts], rows.sequence)),
     }
-    return "update_accounts", columns, len(accounts) + len(rows.account)
 
 
-def _entries(changes: Changes, plain: PlainOutcomes) -> tuple[str, dict[str, Any], int]:
+def _entries(changes: Changes, plain: PlainOutcomes) -> dict[str, Any]:
     entries, rows = changes.item_entries, plain.accepted
     days = {value: _days(value) for value in set(entries.value_date)}
-    columns = {
+    return {
         "contra": int(Code.RUN_SUSPENSE),
         "accounts": Int8(_joined(entries.account, rows.account)),
         "sequences": Int8(_joined(entries.sequence, rows.sequence)),
@@ -160,12 +164,11 @@ def _entries(changes: Changes, plain: PlainOutcomes) -> tuple[str, dict[str, Any
         "items": Int4(_joined(entries.item, rows.item)),
         "value_dates": Date.of_days(_joined([days[value] for value in entries.value_date], rows.same(_days(rows.due)))),
     }
-    return "insert_item_entries", columns, len(entries.account) + len(rows.account)
 
 
-def _results(changes: Changes, plain: PlainOutcomes) -> tuple[str, dict[str, Any], int]:
+def _results(changes: Changes, plain: PlainOutcomes) -> dict[str, Any]:
     results, rows = changes.results, plain.refused
-    columns = {
+    return {
         "before": changes.by_before,
         "accounts": Int8(_joined(results.account, rows.account)),
         "runs": Int4(_joined(results.run, rows.same(rows.run))),
@@ -174,7 +177,6 @@ def _results(changes: Changes, plain: PlainOutcomes) -> tuple[str, dict[str, Any
         "sequences": Int8(_joined(results.sequence, rows.sequence)),
         "balances": Int8(_joined(results.balance_yen, rows.balance_yen)),
     }
-    return "insert_results", columns, len(results.run) + len(rows.account)
 
 
 def _joined(of_rest: list[int], of_plain: Numbers) -> list[int] | Numbers:

@@ -81,7 +81,9 @@ class Unit(Protocol):
         """Write the changes and commit, in one round trip; the unit is at its end."""
 
     def load_stretch(self, day: Day, wanted: StretchWanted) -> StretchBook | None:
-        """Lock the next accounts of a slice ascending and read what is due on them; None when the slice has no more."""
+        """Lock the next accounts of a slice ascending and read what is due on them; None when the slice has no more, or
+        its run is closed.
+        """
 
     def save_stretch(self, changes: StretchChanges) -> None:
         """Write what a worker did, one statement a table."""
