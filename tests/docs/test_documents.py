@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kanjo import check, demo
+from kanjo import bench, check, demo
 from kanjo.demo.banking_day import Cut, CutPoint, Online
 
 ROOT = Path(__file__).parents[2]
@@ -137,3 +138,13 @@ def small_day() -> demo.Figures:
         cut_points=[CutPoint(1.5, 10, 10), CutPoint(2.9, 160, 10)],
         plan=demo.DayPlan(accounts=100),
     )
+
+
+def test_the_figures_shown_are_those_that_a_run_kept() -> None:
+    """The table in the page on benches is written from the file beside it, every bench in it."""
+    module = runpy.run_path(str(ROOT / "docs" / "show_figures.py"))
+    kept = json.loads(module["FIGURES"].read_text("utf-8"))
+    text = module["PAGE"].read_text("utf-8")
+
+    assert module["page"](text, kept) == text
+    assert [figure["bench"] for figure in kept["benches"]] == list(bench.BENCHES)
