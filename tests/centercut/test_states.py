@@ -451,3 +451,20 @@ def test_refusals_say_what_to_do(cut: Cut, run: int) -> None:
     cut.open(TUESDAY)
     with pytest.raises(Refused, match=f"kanjo cut resume {run}"):
         cut.start(run)
+
+
+def test_idle_workers_look_at_unfinished_runs_only(cut: Cut) -> None:
+    """What is over is not read again, however much of it there is; whoever asks for all runs still gets them."""
+    account = cut.bank.account(number(1))
+    over, going = cut.wages(TUESDAY, (account, 1)), cut.wages(TUESDAY, (account, 2))
+    cut.open(TUESDAY)
+    cut.start(over)
+    cut.work(over)
+    assert cut.state(over) == "completed"
+
+    with cut.store.unit() as unit:
+        runs = centercut.runs_in(unit)
+        unfinished, every = runs.rows(None, unfinished=True), runs.rows(None)
+
+    assert [row.run for row in unfinished] == [going]
+    assert [row.run for row in every] == [over, going]

@@ -6,9 +6,12 @@ from collections.abc import Callable
 from datetime import date
 
 import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kanjo.check import CheckProof, LawProof
 from kanjo.soak import Soaked, SoakPlan, chart_of
+from kanjo.soak.report import POINTS_MAX, thinned
 from kanjo.soak.soaked import Broken, Day, Process, Sample, Size, Stock, Strike
 from kanjo.soak.trends import trends_of
 
@@ -169,6 +172,17 @@ def test_the_verdict_names_what_grew_and_what_broke() -> None:
     assert not grew.ok and grew.verdict().startswith("GREW: table ledger.account: ")
     assert not broke.ok and broke.verdict() == "BROKEN: day 3: law 4: 1 row"
     assert not soaked([], []).ok
+
+
+@given(st.integers(0, 5 * POINTS_MAX))
+def test_a_line_of_the_chart_has_its_number_of_points_at_most(count: int) -> None:
+    """A run just short of twice as many samples must not be drawn with all of them."""
+    points = [(float(place), 1.0) for place in range(count)]
+
+    kept = thinned(points)
+
+    assert min(count, POINTS_MAX // 2) <= len(kept) <= POINTS_MAX
+    assert kept[:1] == points[:1]
 
 
 def test_the_chart_is_one_small_picture() -> None:

@@ -6,6 +6,7 @@ dtype of (length, value) writes all elements in one go. Twice as fast as adaptin
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from datetime import date
 from struct import Struct
@@ -102,7 +103,7 @@ class Date(Column):
         return column
 
 
-class _Variable(Column):
+class _Variable(Column, ABC):
     """Elements of any length, None for NULL; each different one is written once, for often there are few."""
 
     element = np.dtype("V0")
@@ -118,8 +119,8 @@ class _Variable(Column):
         written = self._bytes(value)
         return len(written).to_bytes(4, "big") + written
 
-    def _bytes(self, value: Any) -> bytes:
-        raise NotImplementedError
+    @abstractmethod
+    def _bytes(self, value: Any) -> bytes: ...
 
 
 class Text(_Variable):

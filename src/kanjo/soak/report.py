@@ -13,7 +13,7 @@ from kanjo.soak.trends import CALLERS, DRIVER, FIXED, SERVER_ROLE, WORKER, memor
 from kanjo.soak.verdict import MIB
 
 WIDTH, HEIGHT = 760, 130
-POINTS_MAX = 150
+POINTS_MAX = 120
 TABLES_SHOWN = 6
 FONT = "DejaVu Sans, Verdana, sans-serif"
 Row = dict[str, float | str]
@@ -97,10 +97,13 @@ def _panel(title: str, rows: Iterator[Row], scale: str = "linear") -> dict[str, 
     return {"title": {"text": title, "fontSize": 11}, "width": WIDTH, "height": HEIGHT, "layer": [lines]}
 
 
+def thinned(points: Sequence[tuple[float, float]]) -> Sequence[tuple[float, float]]:
+    """Evenly, down to `POINTS_MAX` at most: a picture has no room for more."""
+    return points[:: max(1, -(-len(points) // POINTS_MAX))]
+
+
 def _rows(name: str, points: Sequence[tuple[float, float]]) -> Iterator[Row]:
-    """Thinned out evenly: a picture has no room for more."""
-    every = max(1, len(points) // POINTS_MAX)
-    for at_s, value in points[::every]:
+    for at_s, value in thinned(points):
         yield {"minute": round(at_s / 60, 2), "value": float(f"{value:.4g}"), "of": name}
 
 
