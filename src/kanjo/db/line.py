@@ -7,10 +7,10 @@ the whole of a round trip is handed to libpq's pipeline at once, for a fifth of 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from functools import cache
 from itertools import count
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
 import psycopg
@@ -60,11 +60,12 @@ class Found:
         return [self._result.get_value(0, place) for place in range(self._result.nfields)]
 
 
-class _Text(NamedTuple):
-    """SQL as the protocol wants it."""
+class _Prepared(NamedTuple):
+    """A statement as this connection knows it: its name there, its parameters, and which of them come packed."""
 
-    sql: bytes
-    names: tuple[str, ...]
+    name: bytes
+    values: Callable[[Mapping[str, Any]], Sequence[Any]]
+    formats: Sequence[int]
 
 
 class Line:
@@ -74,7 +75,7 @@ class Line:
         self.connection = connection
         self._pgconn = connection.pgconn
         self._loading = Transformer(connection)
-        self._prepared: dict[str, bytes] = {}
+        self._prepared: dict[str, _Prepared] = {}
 
     def exchange(self, statements: Sequence[Statement]) -> list[Found]:
         """Execute them in order. When one fails, those behind it are not executed, and its error is raised.
@@ -86,7 +87,7 @@ class Line:
         try:
             preparing = [self._send(text, parameters) for text, parameters in statements]
             pgconn.pipeline_sync()
-            results_count = len(statements) + sum(name is not None for name in preparing) + 1
+            results_count = len(statements) + sum(prepared is not None for prepared in preparing) + 1
             results = self.connection.wait(_communicate(pgconn, results_count))
             pgconn.exit_pipeline_mode()
         except BaseException:
@@ -95,27 +96,33 @@ class Line:
             raise
         return self._found(statements, preparing, results)
 
-    def _send(self, text: str, parameters: Mapping[str, Any]) -> bytes | None:
-        """Queue it; returns the name under which it is being prepared if it was not yet."""
-        sql, names = _text(text)
-        values = [parameters[name] for name in names]
-        name = self._prepared.get(text)
+    def _send(self, text: str, parameters: Mapping[str, Any]) -> _Prepared | None:
+        """Queue it; returns how it is being prepared if it was not yet."""
+        known = self._prepared.get(text)
         preparing = None
-        if name is None:
-            name = preparing = f"line_{next(_NUMBERS)}_{_verb(text)}".encode()
-            # a single value's type is what the statement makes of it, as with a literal
-            oids = [value.array_oid if isinstance(value, Column) else 0 for value in values]
-            self._pgconn.send_prepare(name, sql, oids)
-        self._pgconn.send_query_prepared(
-            name,
-            [value.packed if isinstance(value, Column) else _literal(value) for value in values],
-            [1 if isinstance(value, Column) else 0 for value in values],
-            1,
-        )
+        if known is None:
+            known = preparing = self._prepare(text, parameters)
+        name, values, formats = known
+        packed = [
+            value.packed if format else _literal(value)
+            for value, format in zip(values(parameters), formats, strict=True)
+        ]
+        self._pgconn.send_query_prepared(name, packed, formats, 1)
         return preparing
 
+    def _prepare(self, text: str, parameters: Mapping[str, Any]) -> _Prepared:
+        names = tuple(dict.fromkeys(_PARAMETER.findall(text)))
+        numbered = _PARAMETER.sub(lambda match: f"${names.index(match[1]) + 1}", text)
+        values = [parameters[name] for name in names]
+        name = f"line_{next(_NUMBERS)}_{_verb(text)}".encode()
+        # a single value's type is what the statement makes of it, as with a literal
+        oids = [value.array_oid if isinstance(value, Column) else 0 for value in values]
+        self._pgconn.send_prepare(name, numbered.encode(), oids)
+        formats = [1 if isinstance(value, Column) else 0 for value in values]
+        return _Prepared(name, _taking(names), formats)
+
     def _found(
-        self, statements: Sequence[Statement], preparing: Sequence[bytes | None], results: Sequence[PGresult]
+        self, statements: Sequence[Statement], preparing: Sequence[_Prepared | None], results: Sequence[PGresult]
     ) -> list[Found]:
         for result in results:
             if result.status == ExecStatus.FATAL_ERROR:
@@ -125,10 +132,10 @@ class Line:
                 raise error
         left = iter(results)
         found = []
-        for (text, _), name in zip(statements, preparing, strict=True):
-            if name is not None:
+        for (text, _), prepared in zip(statements, preparing, strict=True):
+            if prepared is not None:
                 next(left)
-                self._prepared[text] = name
+                self._prepared[text] = prepared
             found.append(Found(next(left), self._loading))
         return found
 
@@ -139,11 +146,9 @@ def _verb(text: str) -> str:
     return found[1] if found else ""
 
 
-@cache
-def _text(text: str) -> _Text:
-    names = tuple(dict.fromkeys(_PARAMETER.findall(text)))
-    numbered = _PARAMETER.sub(lambda match: f"${names.index(match[1]) + 1}", text)
-    return _Text(numbered.encode(), names)
+def _taking(names: Sequence[str]) -> Callable[[Mapping[str, Any]], Sequence[Any]]:
+    """What takes the values of these names, in this order."""
+    return itemgetter(*names) if len(names) > 1 else lambda parameters: [parameters[name] for name in names]
 
 
 def _literal(value: int | str | date | bool | None) -> bytes | None:

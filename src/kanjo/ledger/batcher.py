@@ -95,10 +95,12 @@ class Batcher:
         """
         loop = asyncio.get_running_loop()
         ticket = Awaited(asked, loop)
-        gathered = self._gathered.setdefault(loop, [])
-        gathered.append(ticket)
-        if len(gathered) == 1:  # all that the loop's tasks ask in this round of it goes into the queue together
+        gathered = self._gathered.get(loop)
+        if gathered is None:  # all that the loop's tasks ask in this round of it goes into the queue together
+            self._gathered[loop] = [ticket]
             loop.call_soon(self._queue_gathered, loop)
+        else:
+            gathered.append(ticket)
         return await ticket.future
 
     def close(self) -> None:
@@ -207,7 +209,7 @@ class Batcher:
     @staticmethod
     def _tell_pulse(pulse: Pulse, store: Store, told: Sequence[Ticket]) -> None:
         now_s = time.perf_counter()
-        pulse.note(int((now_s - ticket.asked_s) * 1_000_000) for ticket in told)
+        pulse.note([int((now_s - ticket.asked_s) * 1_000_000) for ticket in told])
         if isinstance(store, PostgresStore):
             pulse.tell(store.connection)
 
@@ -272,12 +274,12 @@ class _Lanes:
             front = self.fast[: self.batch_max]
             share = max(SHARE_MIN, -(-len(front) // (idle + 1)))
             for ticket in front:
-                named = set(ticket.asked.accounts())
+                named = ticket.asked.accounts()
                 if not self.slow_accounts.isdisjoint(named):
                     self.slow.append(ticket)
                 elif self.busy_accounts.isdisjoint(named) and (len(batch) < share or not accounts.isdisjoint(named)):
                     batch.append(ticket)
-                    accounts |= named
+                    accounts.update(named)
                 else:
                     staying.append(ticket)
             self.fast[: len(front)] = staying

@@ -13,7 +13,8 @@ from uuid import UUID
 
 import msgspec
 
-from kanjo.ledger.account import Account, Word, is_account
+from kanjo.ledger.account import ACCOUNT_MIN, Account, Word
+from kanjo.ledger.instruction import Movement
 from kanjo.ledger.outcome import Outcome
 
 Key: TypeAlias = tuple[str, UUID]
@@ -198,10 +199,10 @@ class Changes(msgspec.Struct, kw_only=True):
     holds_ended: list[Hold] = []
     by_before: bool = True
 
-    def internal_entries(self) -> Iterator[tuple[Outcome, int, int, int]]:
-        """Movements between two codes of the chart: (outcome, debit, credit, amount in yen)."""
-        for outcome in self.outcomes:
-            if outcome.accepted:
+    def internal_entries(self) -> Iterator[tuple[int, Movement]]:
+        """Movements between two codes of the chart, each with the place of its cause in `outcomes`."""
+        for place, outcome in enumerate(self.outcomes):
+            if not outcome.reason:
                 for movement in outcome.movements:
-                    if not is_account(movement.debit) and not is_account(movement.credit):
-                        yield outcome, movement.debit, movement.credit, movement.amount_yen
+                    if movement.debit < ACCOUNT_MIN and movement.credit < ACCOUNT_MIN:
+                        yield place, movement

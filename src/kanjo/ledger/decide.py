@@ -6,7 +6,7 @@ changes the book's working copies of accounts and returns what must be saved.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from typing import assert_never
 from uuid import UUID
@@ -43,6 +43,7 @@ from kanjo.ledger.instruction import (
 from kanjo.ledger.outcome import Answer, Outcome, Snapshot, Touch, legs
 from kanjo.ledger.reason import Reason
 
+_OPEN = int(Status.OPEN)  # looking up a member of an enumeration costs as much as the rest of what it is compared for
 _MANDATE_REASON = {MandateState.STOPPED: Reason.MANDATE_STOPPED, MandateState.MISSING: Reason.NO_MANDATE}
 
 
@@ -154,8 +155,9 @@ def _end_hold(book: Book, changes: Changes, account: Account, hold: Hold, status
 def _answer(book: Book, changes: Changes, held_up: set[int], waiting: set[Key], asked: Asked) -> Answer | None:
     if isinstance(asked, Enquiry):
         return _snapshot(book, held_up, asked.account)
+    own = (asked.client, asked.key)
     fingerprint = asked.fingerprint()
-    known = book.requests.get((asked.client, asked.key))
+    known = book.requests.get(own)
     if known is not None:
         if known.fingerprint == fingerprint:
             return msgspec.structs.replace(known, replayed=True)
@@ -163,15 +165,15 @@ def _answer(book: Book, changes: Changes, held_up: set[int], waiting: set[Key], 
     movements, named = _plan(book, asked)
     if not book.unfinished.isdisjoint(named) or (waiting and not waiting.isdisjoint(_keys(asked))):
         book.unfinished.update(named)
-        waiting.add((asked.client, asked.key))
+        waiting.add(own)
         return None
-    if not held_up.isdisjoint(named):
+    if held_up and not held_up.isdisjoint(named):
         return _outcome(book, asked, fingerprint, Reason.ITEM_STUCK)
-    touched = tuple(_touch(book, number) for number in named)
+    touched = tuple([_touch(number, book.accounts.get(number)) for number in named])
     reason = _decide_one(book, changes, asked, movements)
     outcome = _outcome(book, asked, fingerprint, reason, movements, touched)
     changes.outcomes.append(outcome)
-    book.requests[(asked.client, asked.key)] = outcome
+    book.requests[own] = outcome
     return outcome
 
 
@@ -194,9 +196,8 @@ def _snapshot(book: Book, held_up: set[int], number: int) -> Snapshot | None:
     )
 
 
-def _touch(book: Book, number: int) -> Touch:
-    account = book.accounts.get(number)
-    return Touch(number, account.sequence, account.balance_yen) if account else Touch(number, 0, 0)
+def _touch(number: int, account: Account | None) -> Touch:
+    return Touch(number, account.sequence, account.balance_yen) if account is not None else Touch(number, 0, 0)
 
 
 def _outcome(
@@ -237,11 +238,11 @@ def _outcome(
 
 def _plan(book: Book, asked: Keyed) -> tuple[tuple[Movement, ...], tuple[int, ...]]:
     """The movements the instruction comes to, and every account it touches, each once, ascending."""
+    if isinstance(asked, Post):
+        return asked.movements, _once(asked.accounts())
     movements: tuple[Movement, ...] = ()
     named = set(asked.accounts())
     match asked:
-        case Post():
-            movements = asked.movements
         case Reverse():
             original = book.requests.get((asked.client, asked.original))
             if original is not None:
@@ -257,7 +258,12 @@ def _plan(book: Book, asked: Keyed) -> tuple[tuple[Movement, ...], tuple[int, ..
                 named.add(hold.account)
                 if isinstance(asked, CaptureHold):
                     movements = (Movement(hold.account, asked.credit, asked.amount_yen or hold.amount_yen),)
-    return movements, tuple(sorted(named))
+    return movements, _once(named)
+
+
+def _once(accounts: Collection[int]) -> tuple[int, ...]:
+    """Each of them once, ascending."""
+    return tuple(sorted(set(accounts)) if len(accounts) > 1 else accounts)
 
 
 def _keys(asked: Keyed) -> tuple[Key, ...]:
@@ -291,27 +297,27 @@ def _decide_one(book: Book, changes: Changes, asked: Keyed, movements: tuple[Mov
 def _move(book: Book, changes: Changes, movements: tuple[Movement, ...], *, funds_are_held: bool = False) -> Reason:
     """All movements or none. Reasons in C-1's order over all accounts, shortage last."""
     accounts = book.accounts
-    reason = Reason.ACCEPTED
-    steps = tuple(legs(movements))
-    for number, signed_yen, _ in steps:
-        found = _standing(accounts.get(number), signed_yen, is_capture=funds_are_held)
-        if found and (not reason or found < reason):
-            reason = Reason(found)
-    if reason:
-        return reason
+    steps = legs(movements)
+    found = [_standing(accounts.get(number), signed_yen, is_capture=funds_are_held) for number, signed_yen, _ in steps]
+    if any(found):
+        return Reason(min(filter(None, found)))
     if not funds_are_held:
         left_yen: dict[int, int] = {}
         for number, signed_yen, _ in steps:
-            left_yen[number] = left_yen.get(number, accounts[number].available_yen) + signed_yen
-            if signed_yen < 0 and left_yen[number] < 0:
+            before_yen = left_yen.get(number)
+            left_yen[number] = after_yen = (
+                accounts[number].available_yen if before_yen is None else before_yen
+            ) + signed_yen
+            if after_yen < 0 and signed_yen < 0:
                 return Reason.INSUFFICIENT_FUNDS
     entries = changes.request_entries
+    outcome = len(changes.outcomes)  # where the outcome will stand that this is decided for
     for number, signed_yen, contra in steps:
         account = accounts[number]
         account.sequence = sequence = account.sequence + 1
         account.balance_yen = balance_yen = account.balance_yen + signed_yen
         changes.accounts[number] = account
-        entries.outcome.append(len(changes.outcomes))  # where the outcome will stand that this is decided for
+        entries.outcome.append(outcome)
         entries.account.append(number)
         entries.sequence.append(sequence)
         entries.amount_yen.append(signed_yen)
@@ -324,14 +330,14 @@ def _standing(account: Account | None, signed_yen: int, *, is_capture: bool = Fa
     """What the account's state alone forbids; a capture passes a debit stop (C-4)."""
     if account is None:
         return Reason.ACCOUNT_UNKNOWN
-    if account.status != Status.OPEN:
+    if account.status != _OPEN:
         if account.status == Status.CLOSED:
             return Reason.ACCOUNT_CLOSED
         if account.status == Status.FROZEN:
             return Reason.ACCOUNT_FROZEN
         if signed_yen < 0 and not is_capture:
             return Reason.DEBIT_STOPPED
-    return Reason.ACCEPTED
+    return 0
 
 
 def _reverse(book: Book, changes: Changes, asked: Reverse, movements: tuple[Movement, ...]) -> Reason:

@@ -218,8 +218,8 @@ class MemoryUnit:
                 run=outcome.run,
                 key=(outcome.client, outcome.key),
             )
-        for internal in changes.internal_entries():
-            tables.internal_entries[len(tables.internal_entries)] = internal
+        for place, movement in changes.internal_entries():
+            tables.internal_entries[len(tables.internal_entries)] = (changes.outcomes[place], movement)
         for outcome in changes.outcomes:
             if (outcome.client, outcome.key) in tables.requests:
                 raise Conflict("the key was decided meanwhile")

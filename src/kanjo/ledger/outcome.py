@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date
 from typing import TypeAlias
 from uuid import UUID
 
 import msgspec
 
-from kanjo.ledger.account import is_account
+from kanjo.ledger.account import ACCOUNT_MIN
 from kanjo.ledger.instruction import Kind, Movement
-from kanjo.ledger.reason import Reason
+from kanjo.ledger.reason import NOT_STORED, Reason
 
 
 class Touch(msgspec.Struct, frozen=True, array_like=True):
@@ -49,7 +49,12 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def accepted(self) -> bool:
-        return self.reason == Reason.ACCEPTED
+        return not self.reason
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether it is a decision, kept under its key for ever."""
+        return not self.reason or self.reason not in NOT_STORED
 
     @property
     def entries(self) -> tuple[EntryLine, ...]:
@@ -95,10 +100,13 @@ class NotDecided(msgspec.Struct, frozen=True, kw_only=True):
 Answer: TypeAlias = Outcome | Snapshot | NotDecided
 
 
-def legs(movements: Sequence[Movement]) -> Iterator[tuple[int, int, int]]:
+def legs(movements: Sequence[Movement]) -> list[tuple[int, int, int]]:
     """Customer entries of movements in posting order: (account, signed amount in yen, contra)."""
+    found = []
     for movement in movements:
-        if is_account(movement.debit):
-            yield movement.debit, -movement.amount_yen, movement.credit
-        if is_account(movement.credit):
-            yield movement.credit, movement.amount_yen, movement.debit
+        debit, credit, amount_yen = movement.debit, movement.credit, movement.amount_yen
+        if debit >= ACCOUNT_MIN:
+            found.append((debit, -amount_yen, credit))
+        if credit >= ACCOUNT_MIN:
+            found.append((credit, amount_yen, debit))
+    return found

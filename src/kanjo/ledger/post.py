@@ -14,11 +14,12 @@ from kanjo.ledger.instruction import (
     ChangeAccount,
     Enquiry,
     Keyed,
+    Post,
     ReleaseHold,
     Reverse,
 )
 from kanjo.ledger.outcome import Answer, NotDecided, Outcome, Snapshot
-from kanjo.ledger.reason import NOT_STORED, Reason
+from kanjo.ledger.reason import Reason
 from kanjo.ledger.store import NOT_POISON, Conflict, Day, Store, Unit
 from kanjo.ledger.stretch import StretchBook, decide_stretch
 
@@ -199,7 +200,7 @@ def _post_once(
         try:
             with store.unit() as unit:
                 changes, answers = _decide_in(unit, instructions, items_max, keys_are_new=keys_are_new)
-                if keys_are_new and any(isinstance(one, Outcome) and one.reason in NOT_STORED for one in answers):
+                if keys_are_new and any([isinstance(one, Outcome) and not one.is_stored for one in answers]):
                     raise Conflict("perhaps decided earlier")
                 if changes is not None:
                     unit.finish(changes)
@@ -213,15 +214,15 @@ def _decide_in(
     unit: Unit, instructions: Sequence[Asked], items_max: int, *, keys_are_new: bool = False
 ) -> tuple[Changes | None, list[Answer | None]]:
     """Load and decide; what must be saved is left to the caller."""
+    keyed = [] if keys_are_new else [asked for asked in instructions if not isinstance(asked, Enquiry)]
+    others = [asked for asked in instructions if not isinstance(asked, Post)]
     accounts = _accounts(unit, instructions)
     wanted = Wanted(
         accounts=accounts,
-        keys=[]
-        if keys_are_new
-        else [(asked.client, asked.key) for asked in instructions if not isinstance(asked, Enquiry)],
-        holds=_holds(instructions),
-        reversals=_reversals(instructions),
-        closing=[asked.account for asked in instructions if isinstance(asked, ChangeAccount)],
+        keys=[(asked.client, asked.key) for asked in keyed],
+        holds=_holds(others),
+        reversals=_reversals(others),
+        closing=[asked.account for asked in others if isinstance(asked, ChangeAccount)],
         items_max=items_max,
     )
     book = unit.load_today(wanted)
@@ -237,7 +238,8 @@ def _decide_in(
 def _accounts(unit: Unit, instructions: Sequence[Asked]) -> list[int]:
     """Every account the instructions touch, ascending."""
     accounts = {account for asked in instructions for account in asked.accounts()}
-    reversals, holds = _reversals(instructions), _holds(instructions)
+    others = [asked for asked in instructions if not isinstance(asked, Post)]
+    reversals, holds = _reversals(others), _holds(others)
     if reversals or holds:
         accounts |= unit.accounts_behind(reversals, holds)
     return sorted(accounts)

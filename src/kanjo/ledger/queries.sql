@@ -220,17 +220,18 @@ SELECT %(cell)s, %(date)s, %(contra)s, CASE WHEN (%(amounts)s)[i] > 0 THEN 11 EL
 FROM generate_subscripts(%(accounts)s, 1) AS i
 
 -- name: insert_request_entries
+-- What an entry tells of its cause stands in the columns of the requests.
 INSERT INTO ledger.entry
   (cell, date, account, sequence, amount, balance, contra, kind, value_date, run, client, key)
 SELECT %(cell)s, %(date)s, (%(accounts)s)[i], (%(sequences)s)[i], (%(amounts)s)[i], (%(balances)s)[i], (%(contras)s)[i],
-  (%(kinds)s)[i], (%(value_dates)s)[i], nullif((%(runs)s)[i], 0), (%(clients)s)[i], (%(keys)s)[i]
-FROM generate_subscripts(%(accounts)s, 1) AS i
+  (%(kinds)s)[cause], (%(value_dates)s)[cause], nullif((%(runs)s)[cause], 0), (%(clients)s)[cause], (%(keys)s)[cause]
+FROM unnest(%(causes)s) WITH ORDINALITY AS entry (cause, i)
 
 -- name: insert_internal_entries
 INSERT INTO ledger.internal_entry (date, value_date, debit, credit, amount, run, client, key)
-SELECT %(date)s, value_date, debit, credit, amount, nullif(run, 0), client, key
-FROM unnest(%(value_dates)s, %(debits)s, %(credits)s, %(amounts)s, %(runs)s, %(clients)s, %(keys)s)
-  AS new (value_date, debit, credit, amount, run, client, key)
+SELECT %(date)s, (%(value_dates)s)[cause], (%(debits)s)[i], (%(credits)s)[i], (%(amounts)s)[i],
+  nullif((%(runs)s)[cause], 0), (%(clients)s)[cause], (%(keys)s)[cause]
+FROM unnest(%(causes)s) WITH ORDINALITY AS entry (cause, i)
 
 -- name: insert_results
 INSERT INTO ledger.result (cell, date, before, account, run, item, reason, sequence, balance)
@@ -243,18 +244,23 @@ INSERT INTO ledger.span (cell, run, date, first_account, last_account, beside, i
 VALUES (%(cell)s, %(run)s, %(date)s, %(first)s, %(last)s, %(beside)s, %(items)s, %(credited)s, %(debited)s)
 
 -- name: insert_requests
--- In key order (O-10). An array of arrays would have to be rectangular: each request takes its share of long ones.
+-- In key order (O-10). An array of arrays would have to be rectangular: each request takes its share of long ones, which
+-- ends where the next one's begins.
 INSERT INTO ledger.request (date, client, key, fingerprint, kind, reason, value_date, run, reference,
   debits, credits, amounts, accounts, sequences, balances)
 SELECT %(date)s, (%(clients)s)[i], (%(keys)s)[i], (%(fingerprints)s)[i], (%(kinds)s)[i], (%(reasons)s)[i],
   (%(value_dates)s)[i], nullif((%(runs)s)[i], 0), (%(references)s)[i],
-  (%(debits)s)[(%(movement_firsts)s)[i]:(%(movement_lasts)s)[i]],
-  (%(credits)s)[(%(movement_firsts)s)[i]:(%(movement_lasts)s)[i]],
-  (%(amounts)s)[(%(movement_firsts)s)[i]:(%(movement_lasts)s)[i]],
-  (%(accounts)s)[(%(touch_firsts)s)[i]:(%(touch_lasts)s)[i]],
-  (%(sequences)s)[(%(touch_firsts)s)[i]:(%(touch_lasts)s)[i]],
-  (%(balances)s)[(%(touch_firsts)s)[i]:(%(touch_lasts)s)[i]]
+  (%(debits)s)[movements:(%(movement_ends)s)[i]],
+  (%(credits)s)[movements:(%(movement_ends)s)[i]],
+  (%(amounts)s)[movements:(%(movement_ends)s)[i]],
+  (%(accounts)s)[touched:(%(touch_ends)s)[i]],
+  (%(sequences)s)[touched:(%(touch_ends)s)[i]],
+  (%(balances)s)[touched:(%(touch_ends)s)[i]]
 FROM generate_subscripts(%(keys)s, 1) AS i
+CROSS JOIN LATERAL (
+  SELECT coalesce((%(movement_ends)s)[i - 1], 0) + 1 AS movements, coalesce((%(touch_ends)s)[i - 1], 0) + 1 AS touched
+  OFFSET 0
+) AS begins
 
 -- name: insert_holds
 INSERT INTO ledger.hold (cell, status, placed_on, account, amount, expires_on, client, key)

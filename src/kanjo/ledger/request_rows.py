@@ -34,60 +34,50 @@ def outcome_of(row: tuple[Any, ...]) -> Outcome:
 
 def request_statements(here: dict[str, Any], changes: Changes) -> list[tuple[str, dict[str, Any], int]]:
     """Statements with their parameters, and the number of rows each must write."""
+    made = changes.outcomes
+    order = sorted(range(len(made)), key=lambda place: (made[place].client, made[place].key.int))
+    outcomes = [made[place] for place in order]
+    rows = dict(zip(order, range(1, len(made) + 1), strict=True))  # entries name the row of their cause
+    movements = [movement for outcome in outcomes for movement in outcome.movements]
+    touches = [touch for outcome in outcomes for touch in outcome.touched]
+    causes = here | {
+        "kinds": Int2([outcome.kind for outcome in outcomes]),
+        "value_dates": Date([outcome.value_date or changes.date for outcome in outcomes]),
+        "runs": Int4([outcome.run for outcome in outcomes]),
+        "clients": Text([outcome.client for outcome in outcomes]),
+        "keys": Uuid([outcome.key for outcome in outcomes]),
+        "debits": Int8([movement.debit for movement in movements]),
+        "credits": Int8([movement.credit for movement in movements]),
+        "amounts": Int8([movement.amount_yen for movement in movements]),
+        "fingerprints": Uuid([outcome.fingerprint for outcome in outcomes]),
+        "reasons": Int2([outcome.reason for outcome in outcomes]),
+        "references": Uuid([outcome.reference for outcome in outcomes]),
+        "movement_ends": Int4(list(accumulate([len(outcome.movements) for outcome in outcomes]))),
+        "accounts": Int8([touch.account for touch in touches]),
+        "sequences": Int8([touch.sequence for touch in touches]),
+        "balances": Int8([touch.balance_yen for touch in touches]),
+        "touch_ends": Int4(list(accumulate([len(outcome.touched) for outcome in outcomes]))),
+    }
     statements: list[tuple[str, dict[str, Any], int]] = []
     entries = changes.request_entries
     if entries.account:
-        columns = here | {
+        columns = causes | {
+            "causes": Int4([rows[place] for place in entries.outcome]),
             "accounts": Int8(entries.account),
             "sequences": Int8(entries.sequence),
             "amounts": Int8(entries.amount_yen),
             "balances": Int8(entries.balance_yen),
             "contras": Int8(entries.contra),
-            **_cause_columns([changes.outcomes[place] for place in entries.outcome], changes.date),
         }
         statements.append(("insert_request_entries", columns, len(entries.account)))
     internal = list(changes.internal_entries())
     if internal:
-        columns = here | {
-            "debits": Int8([entry[1] for entry in internal]),
-            "credits": Int8([entry[2] for entry in internal]),
-            "amounts": Int8([entry[3] for entry in internal]),
-            **_cause_columns([entry[0] for entry in internal], changes.date),
+        columns = causes | {
+            "causes": Int4([rows[place] for place, _ in internal]),
+            "debits": Int8([movement.debit for _, movement in internal]),
+            "credits": Int8([movement.credit for _, movement in internal]),
+            "amounts": Int8([movement.amount_yen for _, movement in internal]),
         }
         statements.append(("insert_internal_entries", columns, len(internal)))
-    outcomes = sorted(changes.outcomes, key=lambda outcome: (outcome.client, outcome.key.int))
-    movements = [movement for outcome in outcomes for movement in outcome.movements]
-    touches = [touch for outcome in outcomes for touch in outcome.touched]
-    columns = here | {
-        **_cause_columns(outcomes, changes.date),
-        "fingerprints": Uuid([outcome.fingerprint for outcome in outcomes]),
-        "reasons": Int2([outcome.reason for outcome in outcomes]),
-        "references": Uuid([outcome.reference for outcome in outcomes]),
-        "debits": Int8([movement.debit for movement in movements]),
-        "credits": Int8([movement.credit for movement in movements]),
-        "amounts": Int8([movement.amount_yen for movement in movements]),
-        "accounts": Int8([touch.account for touch in touches]),
-        "sequences": Int8([touch.sequence for touch in touches]),
-        "balances": Int8([touch.balance_yen for touch in touches]),
-        **_shares("movement", [len(outcome.movements) for outcome in outcomes]),
-        **_shares("touch", [len(outcome.touched) for outcome in outcomes]),
-    }
-    statements.append(("insert_requests", columns, len(outcomes)))
+    statements.append(("insert_requests", causes, len(outcomes)))
     return statements
-
-
-def _shares(name: str, counts: Sequence[int]) -> dict[str, Any]:
-    """Which elements of the columns over all outcomes are whose: from the first to the last, counted from 1."""
-    lasts = list(accumulate(counts))
-    firsts = [last - count + 1 for last, count in zip(lasts, counts, strict=True)]
-    return {f"{name}_firsts": Int4(firsts), f"{name}_lasts": Int4(lasts)}
-
-
-def _cause_columns(outcomes: Sequence[Outcome], today: date) -> dict[str, Any]:
-    return {
-        "kinds": Int2([outcome.kind for outcome in outcomes]),
-        "value_dates": Date([outcome.value_date or today for outcome in outcomes]),
-        "runs": Int4([outcome.run for outcome in outcomes]),
-        "clients": Text([outcome.client for outcome in outcomes]),
-        "keys": Uuid([outcome.key for outcome in outcomes]),
-    }
