@@ -261,8 +261,8 @@ class CutMemoryBank(MemoryBank):
     def internal_entries(self) -> list[tuple[int, int, int, int | None]]:
         """Movements between two codes: debit, credit, amount, run."""
         return [
-            (debit, credit, amount_yen, outcome.run)
-            for outcome, debit, credit, amount_yen in self.tables.internal_entries.values()
+            (movement.debit, movement.credit, movement.amount_yen, outcome.run)
+            for outcome, movement in self.tables.internal_entries.values()
         ]
 
     def rows(self) -> dict[str, int]:

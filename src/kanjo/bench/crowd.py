@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
-from uuid import UUID, uuid4
 
 from kanjo.bench.bank import account_numbers
 from kanjo.bench.task import Crowd, Served, Waited
-from kanjo.ledger import Answer, Asked, Batcher, Outcome, deposit, transfer, withdrawal
+from kanjo.centercut import REAL_CLOCK
+from kanjo.ledger import Answer, Asked, Batcher, Outcome, deposit, new_key, transfer, withdrawal
 
 AMOUNT_YEN = 1000
 
@@ -59,19 +59,19 @@ class Service:
     def withdraw(self, account: int) -> Waited:
         """One withdrawal beside the crowd."""
         began_s = time.monotonic()
-        self._look(self._batcher.post(withdrawal(self._client, uuid4(), account, AMOUNT_YEN)))
+        self._look(self._batcher.post(withdrawal(self._client, new_key(REAL_CLOCK.now()), account, AMOUNT_YEN)))
         return Waited(began_s, time.monotonic())
 
     def _asks(self, crowd: Crowd, numbers: Sequence[int]) -> Iterator[Asked]:
-        draw = random.Random(uuid4().int)  # noqa: S311 - customers, not keys
-        client = self._client
+        draw = random.Random(new_key(REAL_CLOCK.now()).int)  # noqa: S311 - customers, not keys
+        client, chance, bits, now = self._client, draw.random, draw.getrandbits, REAL_CLOCK.now
         while True:
-            key = UUID(int=draw.getrandbits(128))  # of the caller, so its price is no part of the figure
+            key = new_key(now(), bits=bits)
             account = draw.choice(numbers)
-            if crowd.transfers and draw.random() < 0.5 and account != (other := crowd.merchant or draw.choice(numbers)):
+            if crowd.transfers and chance() < 0.5 and account != (other := crowd.merchant or draw.choice(numbers)):
                 yield transfer(client, key, account, other, AMOUNT_YEN)
             else:
-                yield (withdrawal if draw.random() < 0.5 else deposit)(client, key, account, AMOUNT_YEN)
+                yield (withdrawal if chance() < 0.5 else deposit)(client, key, account, AMOUNT_YEN)
 
     async def _call_all(self, callers: Sequence[Iterator[Asked]]) -> None:
         """All callers on one event loop, as the doors to come have them."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from kanjo.cli.opened import opened_store
 from kanjo.cli.reply import Facts, Reply, Table
@@ -24,7 +25,7 @@ def post_one(key: UUID | None, instruction: Callable[[str, UUID], Asked]) -> Rep
     """
     from kanjo import ledger
 
-    used = key or uuid4()
+    used = key or ledger.new_key(datetime.now(UTC))
     try:
         with opened_store() as store:
             [answer] = ledger.post(store, [instruction(CLIENT, used)])

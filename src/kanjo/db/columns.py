@@ -9,9 +9,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from datetime import date
-from functools import cache
 from struct import Struct
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 from uuid import UUID
 
 import numpy as np
@@ -28,6 +27,11 @@ _HEADER = Struct(">iiIii")
 """The same, and the number of elements and of the first."""
 
 
+_FRAMED_MAX = 256
+_Frame: TypeAlias = tuple[bytes, np.ndarray[Any, Any]]
+"""The header of so many elements, and room for their values."""
+
+
 class Column:
     """One array parameter: the bytes of a one-dimensional binary array of `element_oid`."""
 
@@ -36,23 +40,28 @@ class Column:
     array_oid: ClassVar[int]
     element: ClassVar[np.dtype[Any]]
     _pair: ClassVar[np.dtype[Any]]
+    _frames: ClassVar[dict[int, _Frame]]
+    """Of short columns, which doors send by the dozen, all but the values is kept by length: half of their price."""
 
     def __init_subclass__(cls) -> None:
         cls._pair = np.dtype([("length", ">i4"), ("value", cls.element)])
+        cls._frames = {}
 
     def __init__(self, values: Sequence[Any] | np.ndarray[Any, Any]) -> None:
         count = len(values)
-        header, empty = _frame(type(self), count) if count <= _FRAMED_MAX else self._framed(count)
+        header, empty = self._frames.get(count) or self._frame(count)
         packed = empty.copy()
         packed["value"] = values
         self.packed = header + packed.tobytes()
 
     @classmethod
-    def _framed(cls, count: int) -> tuple[bytes, np.ndarray[Any, Any]]:
-        """The header of so many elements, and room for their values."""
+    def _frame(cls, count: int) -> _Frame:
         empty = np.zeros(count, dtype=cls._pair)
         empty["length"] = cls.element.itemsize
-        return cls._header(count), empty
+        frame = cls._header(count), empty
+        if count <= _FRAMED_MAX:
+            cls._frames[count] = frame
+        return frame
 
     @classmethod
     def unpack(cls, value: bytes | None) -> np.ndarray[Any, Any]:
@@ -68,15 +77,6 @@ class Column:
         if count == 0:  # PostgreSQL's empty array has no dimension
             return _EMPTY.pack(0, 0, cls.element_oid)
         return _HEADER.pack(1, has_nulls, cls.element_oid, count, 1)
-
-
-_FRAMED_MAX = 256
-
-
-@cache
-def _frame(column: type[Column], count: int) -> tuple[bytes, np.ndarray[Any, Any]]:
-    """Of short columns, which doors send by the dozen, all but the values is kept: half of their price."""
-    return column._framed(count)  # noqa: SLF001 - the class's own other half
 
 
 class Int8(Column):

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import msgspec
 
@@ -32,6 +32,7 @@ from kanjo.ledger import (
     PostgresStore,
     Snapshot,
     deposit,
+    new_key,
     pulse,
     transfer,
     withdrawal,
@@ -127,7 +128,7 @@ def requests(draw: random.Random, numbers: Sequence[int]) -> Iterator[Asked]:
         account = draw.choice(numbers)
         chance = draw.random()
         amount_yen = draw.randrange(1, 20) * 1000
-        key = uuid4()
+        key = new_key(datetime.now(UTC))
         if last is not None and chance < 0.01:
             yield last  # the answer got lost on the way, the machine repeats the key
             continue

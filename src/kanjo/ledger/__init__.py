@@ -38,6 +38,7 @@ from kanjo.ledger.instruction import (
     transfer,
     withdrawal,
 )
+from kanjo.ledger.key import new_key
 from kanjo.ledger.mandates import MandatesLoaded, import_mandates, normal_customer
 from kanjo.ledger.memory import MemoryStore, MemoryUnit
 from kanjo.ledger.opening import NAME_LENGTH_MAX, export_accounts, import_accounts, is_empty
@@ -120,6 +121,7 @@ __all__ = [
     "is_account",
     "is_empty",
     "look_up_hold",
+    "new_key",
     "normal_customer",
     "open_day",
     "parse_account",

@@ -24,7 +24,7 @@ from kanjo.ledger.book import (
     StuckItem,
     Wanted,
 )
-from kanjo.ledger.instruction import Kind
+from kanjo.ledger.instruction import Kind, Movement
 from kanjo.ledger.outcome import Outcome
 from kanjo.ledger.reason import Reason
 from kanjo.ledger.store import Conflict, Day, due_runs
@@ -56,7 +56,7 @@ class Tables(msgspec.Struct):
     accounts: dict[int, Account] = {}
     names: dict[int, str] = {}
     entries: dict[tuple[int, int], dict[str, Any]] = {}
-    internal_entries: dict[int, tuple[Outcome, int, int, int]] = {}
+    internal_entries: dict[int, tuple[Outcome, Movement]] = {}
     requests: dict[Key, Outcome] = {}
     holds: dict[Key, Hold] = {}
     runs: dict[int, Run] = {}

@@ -200,7 +200,7 @@ def _post_once(
         try:
             with store.unit() as unit:
                 changes, answers = _decide_in(unit, instructions, items_max, keys_are_new=keys_are_new)
-                if keys_are_new and any([isinstance(one, Outcome) and not one.is_stored for one in answers]):
+                if keys_are_new and any(isinstance(one, Outcome) and not one.is_stored for one in answers):
                     raise Conflict("perhaps decided earlier")
                 if changes is not None:
                     unit.finish(changes)

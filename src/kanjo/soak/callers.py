@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import msgspec
 
@@ -40,6 +40,7 @@ from kanjo.ledger import (
     Snapshot,
     StoreFailed,
     deposit,
+    new_key,
     pulse,
     transfer,
     withdrawal,
@@ -168,7 +169,7 @@ class Habits:
             self._client, self._holds, self._reversible, self._last = client, [], None, None
         draw, chance = self._draw, self._draw.random()
         if self._last is None or chance >= 0.01:
-            self._last = self._wish(draw.random(), uuid4())
+            self._last = self._wish(draw.random(), new_key(datetime.now(UTC)))
         return self._last
 
     def _wish(self, chance: float, key: UUID) -> Asked:

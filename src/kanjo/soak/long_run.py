@@ -11,7 +11,6 @@ from contextlib import ExitStack
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 import psycopg
@@ -158,7 +157,7 @@ class _LongRun:
         """Turn the date under load; the employer brings the money that it paid out, so that it can pay for ever."""
         began_s = time.monotonic()
         paid_yen = max(run.row.funded_yen for run in self._status(runs))
-        bring = ledger.deposit(CLIENT, uuid4(), EMPLOYER, max(1, paid_yen))
+        bring = ledger.deposit(CLIENT, ledger.new_key(datetime.now(UTC)), EMPLOYER, max(1, paid_yen))
         [answer] = ledger.post(self._store(), [bring])
         assert isinstance(answer, ledger.Outcome) and answer.accepted, answer
         ledger.open_day(self._server.database, due)
