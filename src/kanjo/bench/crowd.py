@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
 
@@ -25,33 +24,39 @@ class Service:
         self._batcher = batcher
         self._client = client
         self._stop = threading.Event()
+        self._callers: list[_Caller] = []
         self._threads: list[threading.Thread] = []
         self._seen: list[list[tuple[float, float]]] = []
         self._failed = 0
 
     def begin(self, crowd: Crowd) -> None:
         """Let the crowd come."""
-        assert not self._threads
+        assert not self._threads and not self._callers
         self._stop.clear()
         self._failed = 0
         numbers = account_numbers(crowd.accounts).tolist()
         if crowd.per_s is None:
-            callers = [self._asks(crowd, numbers) for _ in range(crowd.callers)]
-            self._seen = [[] for _ in callers]
-            work: Callable[[], object] = partial(asyncio.run, self._call_all(callers))
+            self._callers = [
+                _Caller(self._batcher, self._asks(crowd, numbers), self._stop) for _ in range(crowd.callers)
+            ]
+            self._seen = [caller.seen for caller in self._callers]
+            for caller in self._callers:
+                caller.ask()
         else:
             self._seen = [[]]
             work = partial(self._offer, self._asks(crowd, numbers), self._seen[0], crowd.per_s)
-        self._threads = [threading.Thread(target=work, daemon=True)]
-        for thread in self._threads:
-            thread.start()
+            self._threads = [threading.Thread(target=work, daemon=True)]
+            self._threads[0].start()
 
     def rest(self) -> Served:
         """Let each have its answer and go; what they saw."""
         self._stop.set()
+        for caller in self._callers:
+            caller.gone.wait()
+            self._failed += caller.failed
         for thread in self._threads:
             thread.join()
-        self._threads = []
+        self._callers, self._threads = [], []
         seen = [pair for part in self._seen for pair in part]
         self._seen = []
         return Served([came_s for came_s, _ in seen], [int(wait_s * 1e6) for _, wait_s in seen], self._failed)
@@ -72,20 +77,6 @@ class Service:
                 yield transfer(client, key, account, other, AMOUNT_YEN)
             else:
                 yield (withdrawal if chance() < 0.5 else deposit)(client, key, account, AMOUNT_YEN)
-
-    async def _call_all(self, callers: Sequence[Iterator[Asked]]) -> None:
-        """All callers on one event loop, as the doors to come have them."""
-        await asyncio.gather(*map(self._call, callers, self._seen))
-
-    async def _call(self, asks: Iterator[Asked], seen: list[tuple[float, float]]) -> None:
-        """One caller: asks, waits, asks again."""
-        clock, ask = time.monotonic, self._batcher.ask
-        while not self._stop.is_set():
-            asked = next(asks)
-            came_s = clock()
-            answer = await ask(asked)
-            seen.append((came_s, clock() - came_s))
-            self._look(answer)
 
     def _offer(self, asks: Iterator[Asked], seen: list[tuple[float, float]], per_s: float) -> None:
         """A stream of callers at a fixed rate. A wait counts from when the caller came, also if this thread was late:
@@ -111,5 +102,39 @@ class Service:
             future.result()
 
     def _look(self, answer: Answer) -> None:
-        if not (isinstance(answer, Outcome) and answer.accepted):
-            self._failed += 1
+        self._failed += not _is_accepted(answer)
+
+
+class _Caller:
+    """Asks, hears the answer, asks again: on the door's own threads, so that the figure is the door's."""
+
+    def __init__(self, batcher: Batcher, asks: Iterator[Asked], stop: threading.Event) -> None:
+        self.seen: list[tuple[float, float]] = []
+        self.failed = 0
+        self.gone = threading.Event()
+        self._tell = batcher.tell
+        self._asks = asks
+        self._stopped = stop.is_set
+        self._came_s = 0.0
+
+    def ask(self) -> None:
+        asked = next(self._asks)
+        self._came_s = time.monotonic()
+        try:
+            self._tell(asked, self._hear)
+        except BaseException:
+            self.gone.set()
+            raise
+
+    def _hear(self, heard: Answer | Exception) -> None:
+        self.seen.append((self._came_s, time.monotonic() - self._came_s))
+        if not _is_accepted(heard):
+            self.failed += 1
+        if self._stopped():
+            self.gone.set()
+        else:
+            self.ask()
+
+
+def _is_accepted(heard: Answer | Exception) -> bool:
+    return isinstance(heard, Outcome) and heard.accepted

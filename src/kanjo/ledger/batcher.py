@@ -22,7 +22,7 @@ from kanjo.ledger.post import ITEMS_MAX, post_once
 from kanjo.ledger.postgres import PostgresStore
 from kanjo.ledger.pulse import Pulse
 from kanjo.ledger.store import Conflict, OutcomeUnknown, Store, StoreFailed
-from kanjo.ledger.tickets import Awaited, Blocked, Promised, Ticket, wake
+from kanjo.ledger.tickets import Awaited, Blocked, Called, Promised, Ticket, wake
 
 _LOG = structlog.get_logger()
 FAST_ITEMS_MAX = 500
@@ -63,6 +63,8 @@ class Batcher:
         self._lanes = _Lanes(batch_max)
         self._gathered: dict[asyncio.AbstractEventLoop, list[Awaited]] = {}
         """Asked in the present round of a loop; touched by its thread only."""
+        self._told: dict[int, list[Ticket]] = {}
+        """What those who hear their answers on a thread of ours tell meanwhile: it goes into the queue together."""
         self._changed = threading.Condition(threading.Lock())
         self._idle = 0
         self._closing = False
@@ -87,6 +89,18 @@ class Batcher:
             raise ticket.error
         assert ticket.found is not None
         return ticket.found
+
+    def tell(self, asked: Asked, hear: Callable[[Answer | Exception], object]) -> None:
+        """Queue it; `hear` is called once with the committed answer, or with OutcomeUnknown or StoreFailed, on the
+        thread that posted: it must be quick and wait for nothing, but may tell more. Raises Overloaded, StoreFailed.
+        """
+        ticket = Called(asked, hear)
+        told = self._told.get(threading.get_ident())
+        if told is None:
+            self._queue([ticket])
+            return
+        self._require_room(len(told) + 1)
+        told.append(ticket)
 
     async def ask(self, asked: Asked) -> Answer:
         """Await the committed answer on the running event loop. Raises Overloaded, OutcomeUnknown, StoreFailed.
@@ -120,13 +134,16 @@ class Batcher:
     def _queue(self, tickets: Sequence[Ticket]) -> None:
         """Queue them in one go; raises when the door is closing or there is no room for all of them."""
         with self._changed:
-            if self._closing:
-                raise StoreFailed("the door is closing")
-            if len(self._lanes) + len(tickets) > self.waiting_max:
-                raise Overloaded(f"{len(self._lanes)} instructions wait already")
+            self._require_room(len(tickets))
             self._lanes.fast.extend(tickets)
             if self._idle:
                 self._changed.notify()
+
+    def _require_room(self, count: int) -> None:
+        if self._closing:
+            raise StoreFailed("the door is closing")
+        if len(self._lanes) + count > self.waiting_max:
+            raise Overloaded(f"{len(self._lanes)} instructions wait already")
 
     def _queue_gathered(self, loop: asyncio.AbstractEventLoop) -> None:
         """On the loop's own thread. What does not go in together goes in one by one, as far as there is room."""
@@ -159,6 +176,8 @@ class Batcher:
         while (taken := self._take()) is not None:
             tickets = taken.tickets
             left: list[Ticket] = []
+            told: list[Ticket] = []
+            self._told[threading.get_ident()] = told
             try:
                 tickets = [ticket for ticket in tickets if ticket.begin()]
                 if tickets:
@@ -174,7 +193,8 @@ class Batcher:
                 _close(store)
                 store = None
             finally:
-                self._return(taken, left)
+                del self._told[threading.get_ident()]
+                self._return(taken, left, told)
         _close(store)
 
     def _opened(self) -> Store:
@@ -213,10 +233,11 @@ class Batcher:
         if isinstance(store, PostgresStore):
             pulse.tell(store.connection)
 
-    def _return(self, taken: _Batch, left: list[Ticket]) -> None:
+    def _return(self, taken: _Batch, left: list[Ticket], told: list[Ticket]) -> None:
         with self._changed:
             self._lanes.give_back(taken, left)
-            if left and self._idle:
+            self._lanes.fast.extend(told)
+            if (left or told) and self._idle:
                 self._changed.notify()
 
 

@@ -6,12 +6,16 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Protocol
 
+import structlog
+
 from kanjo.ledger.instruction import Asked
 from kanjo.ledger.outcome import Answer
+
+_LOG = structlog.get_logger()
 
 
 class Ticket(Protocol):
@@ -71,6 +75,32 @@ class Blocked:
     def fail(self, error: Exception) -> None:
         self.error = error
         self.done.release()
+
+
+class Called:
+    """Whoever wants to be called back, at the price of the call. On the thread that posted."""
+
+    __slots__ = ("asked", "asked_s", "hear")
+
+    def __init__(self, asked: Asked, hear: Callable[[Answer | Exception], object]) -> None:
+        self.asked = asked
+        self.asked_s = time.perf_counter()
+        self.hear = hear
+
+    def begin(self) -> bool:
+        return True
+
+    def answer(self, answer: Answer) -> None:
+        self._call(answer)
+
+    def fail(self, error: Exception) -> None:
+        self._call(error)
+
+    def _call(self, heard: Answer | Exception) -> None:
+        try:
+            self.hear(heard)
+        except Exception:
+            _LOG.exception("a caller failed on its answer")
 
 
 class Awaited:
