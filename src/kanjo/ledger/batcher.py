@@ -28,7 +28,7 @@ _LOG = structlog.get_logger()
 FAST_ITEMS_MAX = 500
 """A commit for everybody settles at most so many items of an account (O-8): about 10 ms of everybody's time."""
 SHARE_MIN = 16
-"""Fewer are not shared out among idle threads: what a commit costs by itself would outweigh working side by side."""
+"""Fewer are not shared out among threads: what a commit costs by itself would outweigh working side by side."""
 
 
 class Overloaded(Exception):
@@ -60,7 +60,7 @@ class Batcher:
         self.batch_max = batch_max
         self.on_batch = on_batch
         self.pulse = pulse
-        self._lanes = _Lanes(batch_max)
+        self._lanes = _Lanes(batch_max, threads)
         self._gathered: dict[asyncio.AbstractEventLoop, list[Awaited]] = {}
         """Asked in the present round of a loop; touched by its thread only."""
         self._told: dict[int, list[Ticket]] = {}
@@ -161,7 +161,7 @@ class Batcher:
     def _take(self) -> _Batch | None:
         """What has arrived; waits when there is nothing, None to end."""
         with self._changed:
-            while (taken := self._lanes.take(self._idle)) is None:
+            while (taken := self._lanes.take()) is None:
                 if self._closing:
                     return None
                 self._idle += 1
@@ -252,8 +252,11 @@ class _Batch(NamedTuple):
 class _Lanes:
     """What waits: the fast lane, and the slow lane of accounts with much due. Used under the batcher's lock."""
 
-    def __init__(self, batch_max: int) -> None:
+    def __init__(self, batch_max: int, threads: int) -> None:
         self.batch_max = batch_max
+        self.threads = threads
+        self.under_way = 0
+        """So many of the fast lane are in batches just now."""
         self.fast: list[Ticket] = []
         self.slow: list[Ticket] = []
         self.busy_accounts: set[int] = set()
@@ -265,13 +268,11 @@ class _Lanes:
     def __len__(self) -> int:
         return len(self.fast) + len(self.slow)
 
-    def take(self, idle: int) -> _Batch | None:
-        """The next batch, the lanes in turn; the slow one by one thread at a time. `idle`: so many threads besides
-        could take one as well.
-        """
+    def take(self) -> _Batch | None:
+        """The next batch, the lanes in turn; the slow one by one thread at a time."""
         if not (self.slow_last and self.fast) and (batch := self._take_slow()):
             return batch
-        if batch := self._take_fast(idle):
+        if batch := self._take_fast():
             self.slow_last = False
             return batch
         return self._take_slow()
@@ -283,17 +284,19 @@ class _Lanes:
         self.slow, batch = self.slow[self.batch_max :], self.slow[: self.batch_max]
         return _Batch(batch, set(), slow=True)
 
-    def _take_fast(self, idle: int) -> _Batch | None:
-        """Those at the front, shared out among idle threads; whoever names an account of the batch goes with it.
+    def _take_fast(self) -> _Batch | None:
+        """Those at the front, as many as come to each thread; whoever names an account of the batch goes with it.
 
-        Leaves what names a slow account to the slow lane, and what names a busy one where it stands.
+        Leaves what names a slow account to the slow lane, and what names a busy one where it stands. Callers come back
+        to the thread that answered them: who takes all that waits would have the large batches for ever, and the other
+        threads crumbs.
         """
         batch: list[Ticket] = []
         accounts: set[int] = set()
         staying: list[Ticket] = []
         while self.fast and not batch and not staying:
             front = self.fast[: self.batch_max]
-            share = max(SHARE_MIN, -(-len(front) // (idle + 1)))
+            share = max(SHARE_MIN, -(-(len(self.fast) + self.under_way) // self.threads))
             for ticket in front:
                 named = ticket.asked.accounts()
                 if not self.slow_accounts.isdisjoint(named):
@@ -305,11 +308,13 @@ class _Lanes:
                     staying.append(ticket)
             self.fast[: len(front)] = staying
         self.busy_accounts |= accounts
+        self.under_way += len(batch)
         return _Batch(batch, accounts, slow=False) if batch else None
 
     def give_back(self, taken: _Batch, left: list[Ticket]) -> None:
         """The batch is done; what it could not finish goes to the front of the slow lane: it has waited longest."""
         self.busy_accounts -= taken.accounts
+        self.under_way -= 0 if taken.slow else len(taken.tickets)
         self.slow[:0] = left
         if taken.slow:
             self.slow_taken = False
