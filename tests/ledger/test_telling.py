@@ -10,6 +10,8 @@ from test_batcher import DEADLINE_S, GatedStore, deposit, opener, wait_for
 from banks import CLIENT, PostgresBank, key, number
 from kanjo import ledger
 from kanjo.ledger import Answer, Asked, Batcher, NotDecided, Outcome, Overloaded, StoreFailed
+from kanjo.ledger.batcher import _Lanes
+from kanjo.ledger.tickets import Called
 
 Heard = Answer | Exception
 
@@ -159,3 +161,18 @@ def test_closing_answers_what_waits_and_takes_nothing_more() -> None:
 
     assert [type(one) for one in heard] == [Outcome, Outcome]
     assert [type(one) for one in late] == [StoreFailed]
+
+
+def test_threads_take_even_shares_of_what_waits_and_is_under_way() -> None:
+    """Callers come back to the thread that answered them: whoever took all that waits would have them for ever."""
+    lanes = _Lanes(batch_max=256, threads=2)
+    lanes.fast = [Called(deposit(place), print) for place in range(10)]
+    few = lanes.take()
+    lanes.fast += [Called(deposit(place), print) for place in range(10, 64)]
+    many = lanes.take()
+    assert few is not None and many is not None
+    lanes.give_back(few, [])
+    rest = lanes.take()
+    assert rest is not None
+
+    assert [len(batch.tickets) for batch in (few, many, rest)] == [10, 32, 22]

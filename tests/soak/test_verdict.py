@@ -32,6 +32,17 @@ def test_what_grows_steadily_is_found() -> None:
     assert (trend.second_quarter, trend.last_quarter) == (pytest.approx(137.5, 0.01), pytest.approx(187.5, 0.01))
 
 
+def test_days_that_get_longer_can_be_judged() -> None:
+    """Proofs take longer the longer a bank lives: of 19 days in half an hour, the last two fill its last quarter."""
+    ends_s = [90.0 * day for day in range(1, 18)] + [2060.0, 2260.0]
+    grows, stays = (
+        judge_growth(Series("it", "bytes", [(at_s, of(at_s)) for at_s in ends_s], TIGHT))
+        for of in (lambda at_s: 100.0 + at_s, lambda _: 100.0)
+    )
+
+    assert (grows.grew, stays.grew) == (True, False)
+
+
 def test_what_shrinks_is_flat() -> None:
     """Nobody is warned of room given back."""
     assert judge_growth(series(lambda share: 100 * (2 - share))).grew is False
