@@ -38,7 +38,7 @@ _CONFLICTS = (
 )
 
 
-_DAY: list[tuple[str, dict[str, Any]]] = [("share_day", {"lock": DAY_LOCK}), ("read_day_and_runs", {})]
+_SHARE_DAY: tuple[str, dict[str, Any]] = ("share_day", {"lock": DAY_LOCK})
 
 
 class PostgresUnit:
@@ -70,13 +70,13 @@ class PostgresUnit:
         assert not self.committing
         if self.begun:
             return self._line.exchange(statements)
-        if self._line.connection.info.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
+        if self._line.connection.pgconn.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
             raise RuntimeError("a unit inside of a transaction would end it")
         self.begun = True
         return self._line.exchange([(SQL["begin"], {}), *statements])[1:]
 
     def day(self) -> Day:
-        return _day(self._named(*_DAY)["read_day_and_runs"])
+        return _day(self._named(_SHARE_DAY, ("read_day_and_runs", {}))["read_day_and_runs"])
 
     def take_day(self) -> None:
         self._run(
@@ -90,24 +90,39 @@ class PostgresUnit:
         return {account for part in rows for (account,) in part}
 
     def load(self, day: Day, wanted: Wanted) -> Book:
+        here = self._here(wanted)
+        statements = [("lock_accounts", here), ("stuck_items", here), ("expiring_holds", here)]
         due = self._due_items_of(day, wanted)
-        return self._book(day, wanted, self._named(*self._load_statements(wanted), *due))
+        return self._book(day, wanted, self._named(*statements, *self._referred(wanted), *due))
 
     def load_today(self, wanted: Wanted) -> Book | None:
-        rows = self._named(*_DAY, *self._load_statements(wanted))
-        day = _day(rows["read_day_and_runs"])
+        here = self._here(wanted)
+        statements = [_SHARE_DAY, ("lock_accounts", here), ("read_day_and_standing", here), *self._referred(wanted)]
+        rows = self._named(*statements)
+        standing = rows["read_day_and_standing"]
+        day = _day(standing)
         if day.date is None:
             return None
-        return self._book(day, wanted, rows | self._named(*self._due_items_of(day, wanted)))
+        more = self._due_items_of(day, wanted)
+        *_, is_stuck, is_expiring = standing[0]
+        if is_stuck:
+            more.append(("stuck_items", here))
+        if is_expiring:
+            more.append(("expiring_holds", here))
+        return self._book(day, wanted, rows | self._named(*more))
+
+    def _here(self, wanted: Wanted) -> dict[str, Any]:
+        return {"cell": self.cell, "accounts": Int8(wanted.accounts)}
 
     def _named(self, *statements: tuple[str, dict[str, Any]]) -> dict[str, list[tuple[Any, ...]]]:
         """The rows by the names of their statements."""
         rows = self._run(*statements) if statements else []
         return dict(zip((name for name, _ in statements), rows, strict=True))
 
-    def _load_statements(self, wanted: Wanted) -> list[tuple[str, dict[str, Any]]]:
-        here = {"cell": self.cell, "accounts": Int8(wanted.accounts)}
-        statements = [("lock_accounts", here), ("stuck_items", here), ("expiring_holds", here)]
+    @staticmethod
+    def _referred(wanted: Wanted) -> list[tuple[str, dict[str, Any]]]:
+        """What is read of other requests, holds and runs that the instructions refer to; mostly nothing."""
+        statements = []
         if wanted.keys or wanted.reversals:
             statements.append(("requests", _keys([*wanted.keys, *wanted.reversals])))
         if wanted.reversals:
@@ -120,11 +135,12 @@ class PostgresUnit:
 
     def _book(self, day: Day, wanted: Wanted, rows: dict[str, list[tuple[Any, ...]]]) -> Book:
         assert day.date is not None
-        held = {account for account, _, _ in rows["stuck_items"]}
+        stuck = rows.get("stuck_items", [])
+        held = {account for account, _, _ in stuck}
         items, unfinished = _bound(cast(list[Item], rows.get("due_items", [])), wanted, held)
         expiring: dict[int, list[Hold]] = {}
         holds = {(row[0], row[1]): Hold(*row) for row in rows.get("holds", [])}
-        for row in rows["expiring_holds"]:
+        for row in rows.get("expiring_holds", []):
             hold = holds.get((row[0], row[1])) or Hold(*row)
             expiring.setdefault(hold.account, []).append(hold)
         return Book(
@@ -133,7 +149,7 @@ class PostgresUnit:
             items=items,
             runs=day.runs,
             unfinished=unfinished,
-            stuck={(run, item) for _, run, item in rows["stuck_items"]},
+            stuck={(run, item) for _, run, item in stuck},
             mandates=self._mandates(day, items),
             expiring=expiring,
             holds=holds,
@@ -178,11 +194,7 @@ class PostgresUnit:
         self._save(self._changes(changes))
 
     def finish(self, changes: Changes) -> None:
-        statements: list[Statement] = [
-            (_counted(name), parameters | {"expected": expected})
-            for name, parameters, expected in self._changes(changes)
-        ]
-        self._commit(statements)
+        self._commit(_counted(self._changes(changes)))
 
     def _commit(self, statements: list[Statement]) -> None:
         """Send COMMIT behind the statements, in one round trip: when one of them fails, it is not executed."""
@@ -337,17 +349,40 @@ LAW_1_STATE = "KJ002"
 """The SQLSTATE of `ledger.require_written`."""
 
 
-@cache
-def _counted(name: str) -> str:
-    """The statement, failing unless it writes as many rows as expected: in one round trip with COMMIT nobody else could
-    look at that in time (law 1).
+_TOGETHER = ("update_accounts", "insert_request_entries", "insert_requests")
+
+
+def _counted(statements: list[tuple[str, dict[str, Any], int]]) -> list[Statement]:
+    """The statements, failing unless they write as many rows as expected: in one round trip with COMMIT nobody else
+    could look at that in time (law 1). Those that nearly every posting of a door writes become one.
     """
+    parts = {name: (parameters, expected) for name, parameters, expected in statements if name in _TOGETHER}
+    if len(parts) < len(_TOGETHER):
+        return [(_counted_text(name), parameters | {"expected": count}) for name, parameters, count in statements]
+    together: dict[str, Any] = {}
+    for name, (parameters, expected) in parts.items():
+        together |= parameters
+        together[name] = expected
+    apart = [one for one in statements if one[0] not in _TOGETHER]
+    return [*_counted(apart), (_together_text(), together)]
+
+
+@cache
+def _counted_text(name: str) -> str:
     return SQL["counted"].replace("/* statement */", SQL[name]).replace("/* name */", name)
+
+
+@cache
+def _together_text() -> str:
+    text = SQL["counted_together"]
+    for name in _TOGETHER:
+        text = text.replace(f"/* {name} */", SQL[name])
+    return text
 
 
 def _day(rows: list[tuple[Any, ...]]) -> Day:
     """The date stands in each row; the one row without a run has NULL for it."""
-    return Day(rows[0][0], {row[1]: Run(*row[1:]) for row in rows if row[1] is not None})
+    return Day(rows[0][0], {row[1]: Run(*row[1:7]) for row in rows if row[1] is not None})
 
 
 _FAILS_FOR_ALL = ("08", "25", "28", "3D", "3F", "40", "42", "53", "55", "57", "58", "F0", "XX")
