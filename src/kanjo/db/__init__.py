@@ -6,12 +6,13 @@ server and who still uses it), `migrate.py` (the schema).
 """
 
 from kanjo.db.connect import SERVICE_ROLE, Database, Role
-from kanjo.db.explain import explain
+from kanjo.db.explain import PASSING, explain
 from kanjo.db.life import Status, down, full_disk, status, up
 from kanjo.db.open import database
 from kanjo.db.scratch import scratch
 
 __all__ = [
+    "PASSING",
     "SERVICE_ROLE",
     "Database",
     "Role",

@@ -32,7 +32,7 @@ _FIRST_VALUE = 6  # behind the header's five parts and the first element's lengt
 
 _FRAMED_MAX = 256
 _Frame: TypeAlias = tuple[Struct, list[Any]]
-"""How so many elements lie in a binary array, and what stands there: the header, each one's length, and no values yet."""
+"""How so many elements lie in a binary array, and what stands there: the header, their lengths, and no values yet."""
 
 
 class Column:

@@ -76,6 +76,9 @@ class Line:
         self._pgconn = connection.pgconn
         self._loading = Transformer(connection)
         self._prepared: dict[str, _Prepared] = {}
+        self.warnings: set[str | None] = set()
+        """SQLSTATEs of what the server warned of in the last round trip."""
+        connection.add_notice_handler(lambda said: self.warnings.add(said.sqlstate))
 
     def exchange(self, statements: Sequence[Statement]) -> list[Found]:
         """Execute them in order. When one fails, those behind it are not executed, and its error is raised.
@@ -83,6 +86,7 @@ class Line:
         Outside of a transaction block they are one transaction.
         """
         pgconn = self._pgconn
+        self.warnings.clear()
         pgconn.enter_pipeline_mode()
         try:
             preparing = [self._send(text, parameters) for text, parameters in statements]

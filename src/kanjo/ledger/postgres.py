@@ -12,13 +12,14 @@ from psycopg import errors
 from psycopg.pq import ConnStatus, TransactionStatus
 
 from kanjo.db.columns import Date, Int2, Int4, Int8, Text, Uuid
+from kanjo.db.explain import PASSING, explain
 from kanjo.db.line import STALE, Found, Line, Statement
 from kanjo.db.queries import Queries
 from kanjo.ledger.account import Account
 from kanjo.ledger.book import Book, Changes, Hold, Item, Key, LawBroken, MandateState, Run, StuckItem, Wanted
 from kanjo.ledger.postgres_stretch import item_statements, load_stretch, span_statement
 from kanjo.ledger.request_rows import outcome_of, request_statements
-from kanjo.ledger.store import Conflict, Day, OutcomeUnknown, StoreFailed, due_runs
+from kanjo.ledger.store import CommitTooWeak, Conflict, Day, OutcomeUnknown, StoreAway, StoreFailed, due_runs
 from kanjo.ledger.stretch import StretchBook, StretchChanges, StretchWanted
 
 SQL = Queries("kanjo.ledger")
@@ -76,7 +77,9 @@ class PostgresUnit:
         return self._line.exchange([(SQL["begin"], {}), *statements])[1:]
 
     def day(self) -> Day:
-        return _day(self._named(_SHARE_DAY, ("read_day_and_runs", {}))["read_day_and_runs"])
+        rows = self._named(_SHARE_DAY, ("read_day_and_runs", {}))
+        _require_level(rows["share_day"])
+        return _day(rows["read_day_and_runs"])
 
     def take_day(self) -> None:
         self._run(
@@ -99,6 +102,7 @@ class PostgresUnit:
         here = self._here(wanted)
         statements = [_SHARE_DAY, ("lock_accounts", here), ("read_day_and_standing", here), *self._referred(wanted)]
         rows = self._named(*statements)
+        _require_level(rows["share_day"])
         standing = rows["read_day_and_standing"]
         day = _day(standing)
         if day.date is None:
@@ -194,12 +198,15 @@ class PostgresUnit:
         self._save(self._changes(changes))
 
     def finish(self, changes: Changes) -> None:
-        self._commit(_counted(self._changes(changes)))
+        # what was only read may be known here alone: it is told behind a commit that waits as all others do
+        self._commit(_counted(self._changes(changes)) or [(SQL["make_commit_wait"], {})])
 
     def _commit(self, statements: list[Statement]) -> None:
         """Send COMMIT behind the statements, in one round trip: when one of them fails, it is not executed."""
         self.committing = True
         self._line.exchange([*statements, (SQL["commit"], {})])
+        if NOT_CONFIRMED in self._line.warnings:
+            raise OutcomeUnknown("committed here, but nobody confirmed it elsewhere; repeat the key to learn more")
 
     def end(self, *, undo: bool) -> None:
         """Commit or undo what was begun, unless that is done already."""
@@ -341,8 +348,23 @@ class PostgresStore:
             if error.diag.sqlstate == LAW_1_STATE:
                 raise LawBroken(str(error.diag.message_primary)) from error
             if _fails_for_all(error):
-                raise StoreFailed(str(error)) from error
+                failure = StoreAway if explain(error).code in PASSING else StoreFailed
+                raise failure(str(error)) from error
             raise
+
+
+NOT_CONFIRMED = "01000"
+"""The SQLSTATE of the warning under which COMMIT returns when its wait for another server was broken off: it is
+committed here, and perhaps nowhere else."""
+LEVELS = ("off", "local", "remote_write", "on", "remote_apply")
+"""Of `synchronous_commit`, the weakest first."""
+
+
+def _require_level(rows: list[tuple[Any, ...]]) -> None:
+    """Any session could set `synchronous_commit` lower for itself; what the server demands is another setting."""
+    [(*_, level, demanded)] = rows
+    if demanded and LEVELS.index(level) < LEVELS.index(demanded):
+        raise CommitTooWeak(f"synchronous_commit is {level} here, and this server demands {demanded}")
 
 
 LAW_1_STATE = "KJ002"

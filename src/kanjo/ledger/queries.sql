@@ -5,13 +5,20 @@
 -- Held until commit: the date cannot change under a posting, and `day open` waits for it with a time-out.
 -- No table is read whole: plans are made once, maybe while a table is still empty, and a scan that looked cheapest then
 -- would go on while it grows, until statistics come.
-SELECT pg_advisory_xact_lock_shared(%(lock)s), set_config('enable_seqscan', 'off', true)
+-- What a commit waits for, and what the server's configuration demands, are of this very transaction.
+SELECT pg_advisory_xact_lock_shared(%(lock)s), set_config('enable_seqscan', 'off', true),
+  current_setting('synchronous_commit'), current_setting('kanjo.synchronous_commit', true)
 
 -- name: begin
 BEGIN
 
 -- name: commit
 COMMIT
+
+-- name: make_commit_wait
+-- A commit that writes nothing waits for nobody. What was read may be on this server only: its own commit's wait was
+-- broken off, or never came to an end.
+SELECT pg_logical_emit_message(true, 'kanjo', '') WHERE current_setting('synchronous_standby_names') <> ''
 
 -- name: rollback
 ROLLBACK
