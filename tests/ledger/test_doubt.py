@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import tempfile
 import threading
 import time
@@ -14,7 +16,9 @@ import psycopg
 import pytest
 
 from banks import MONDAY, PostgresBank, key, number, postgres_bank
+from cuts import wait_until
 from kanjo import db, ledger
+from kanjo.db import line
 from kanjo.errors import SystemFailed
 from kanjo.ledger import Batcher, OutcomeUnknown, PostgresStore, Snapshot, StoreAway, deposit, until_known
 
@@ -207,6 +211,30 @@ def test_a_lost_line_is_nothing_that_callers_notice(site: Site, bank: PostgresBa
 
     assert all(isinstance(answer, ledger.Outcome) and answer.accepted for answer in answers)
     assert bank.balances()[ACCOUNT].balance_yen == 1_100
+
+
+def test_a_frozen_server_is_given_up(monkeypatch: pytest.MonkeyPatch, site: Site, bank: PostgresBank) -> None:
+    """Its connections stay open and say nothing, for ever: another one answers, and the thawed one does nothing."""
+    monkeypatch.setattr(line, "SILENT_S", 1.0)
+    opened: list[PostgresStore] = []
+
+    def open_store() -> PostgresStore:
+        opened.append(site.open())
+        return opened[-1]
+
+    with Batcher(open_store, threads=1) as batcher:
+        batcher.post(deposit("c", key(1), ACCOUNT, 1))
+        frozen = opened[0].connection.info.backend_pid
+        os.kill(frozen, signal.SIGSTOP)
+        try:
+            answer = batcher.submit(deposit("c", key(2), ACCOUNT, 1)).result(DEADLINE_S)
+        finally:
+            os.kill(frozen, signal.SIGCONT)
+
+    assert isinstance(answer, ledger.Outcome) and answer.accepted and not answer.replayed
+    assert len(opened) == 2 and opened[0].connection.closed
+    wait_until(lambda: not Path(f"/proc/{frozen}").exists(), "the frozen one ends", DEADLINE_S)
+    assert bank.balances()[ACCOUNT].balance_yen == 102
 
 
 def test_patience_ends_with_what_was_most_in_doubt() -> None:

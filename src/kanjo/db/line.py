@@ -24,6 +24,9 @@ from kanjo.db.columns import Column
 Statement: TypeAlias = tuple[str, Mapping[str, Any]]
 """SQL with its parameters as %(name)s, and their values: columns, integers, texts, dates, truth values."""
 
+SILENT_S = 15.0
+"""No round trip takes so long: a server that says nothing is frozen, or its host or the way there is lost, which TCP
+may find out much later or never."""
 _NUMBERS = count()
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 _VERB = re.compile(r"(?:--.*\n)*(\w+)")
@@ -92,7 +95,7 @@ class Line:
             preparing = [self._send(text, parameters) for text, parameters in statements]
             pgconn.pipeline_sync()
             results_count = len(statements) + sum(prepared is not None for prepared in preparing) + 1
-            results = self.connection.wait(_communicate(pgconn, results_count))
+            results = self.connection.wait(_communicate(pgconn, results_count), timeout=SILENT_S)
             pgconn.exit_pipeline_mode()
         except BaseException:
             if pgconn.status != ConnStatus.BAD:

@@ -341,7 +341,7 @@ class PostgresStore:
                 raise LawBroken(f"law 3: an account would have two entries of one sequence: {error}") from error
             raise Conflict(str(error)) from error
         except psycopg.Error as error:
-            if self.connection.broken:
+            if self.connection.closed:
                 raise OutcomeUnknown(
                     "the database connection was lost; repeat the key to learn the outcome", committing=unit.committing
                 ) from error
