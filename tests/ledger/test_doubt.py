@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import tempfile
@@ -18,7 +19,6 @@ import pytest
 from banks import MONDAY, PostgresBank, key, number, postgres_bank
 from cuts import wait_until
 from kanjo import db, ledger
-from kanjo.db import line
 from kanjo.errors import SystemFailed
 from kanjo.ledger import Batcher, OutcomeUnknown, PostgresStore, Snapshot, StoreAway, deposit, until_known
 
@@ -215,7 +215,7 @@ def test_a_lost_line_is_nothing_that_callers_notice(site: Site, bank: PostgresBa
 
 def test_a_frozen_server_is_given_up(monkeypatch: pytest.MonkeyPatch, site: Site, bank: PostgresBank) -> None:
     """Its connections stay open and say nothing, for ever: another one answers, and the thawed one does nothing."""
-    monkeypatch.setattr(line, "SILENT_S", 1.0)
+    monkeypatch.setattr(importlib.import_module("kanjo.ledger.batcher"), "SILENT_S", 1.0)
     opened: list[PostgresStore] = []
 
     def open_store() -> PostgresStore:

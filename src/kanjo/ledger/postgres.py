@@ -324,6 +324,10 @@ class PostgresStore:
         self.cell = cell
         self._line = Line(connection)
 
+    def give_up_after(self, silent_s: float) -> None:
+        """Take a server that says nothing for so long as lost."""
+        self._line.silent_s = silent_s
+
     @contextmanager
     def unit(self) -> Iterator[PostgresUnit]:
         unit = PostgresUnit(self._line, self.cell)
