@@ -130,7 +130,7 @@ def test_a_door_resolves_it_by_the_key_and_answers_once_it_is_confirmed(
         answer = asked.result(DEADLINE_S)
 
     assert not is_answered
-    assert isinstance(answer, ledger.Outcome) and answer.accepted and answer.replayed
+    assert isinstance(answer, ledger.Outcome) and answer.accepted and answer.replayed and answer.resolved
     assert bank.balances()[ACCOUNT].balance_yen == 105
 
 
@@ -245,7 +245,7 @@ def test_patience_ends_with_what_was_most_in_doubt() -> None:
         raise next(tries, StoreAway("gone"))
 
     with pytest.raises(OutcomeUnknown, match="lost"):
-        until_known(attempt, patience_s=0.5)
+        until_known(attempt, again=attempt, patience_s=0.5)
 
 
 def test_what_is_no_doubt_is_told_at_once() -> None:
@@ -262,7 +262,7 @@ def test_what_is_no_doubt_is_told_at_once() -> None:
 
         began_s = time.monotonic()
         with pytest.raises(type(error)):
-            until_known(attempt)
+            until_known(attempt, again=attempt)
         assert time.monotonic() - began_s < 5
 
 

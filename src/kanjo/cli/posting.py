@@ -33,7 +33,7 @@ def post_one(key: UUID | None, instruction: Callable[[str, UUID], Asked]) -> Rep
         return answer
 
     try:
-        answer = ledger.until_known(attempt)
+        answer = ledger.until_known(attempt, again=attempt)
     except ledger.OutcomeUnknown as error:
         raise SystemFailed(
             "outcome-unknown",

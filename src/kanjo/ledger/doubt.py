@@ -7,11 +7,14 @@ is away for seconds; its callers wait.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
+
+import msgspec
 
 from kanjo.db.explain import PASSING
 from kanjo.errors import KanjoError
+from kanjo.ledger.outcome import Answer, Outcome
 from kanjo.ledger.store import OutcomeUnknown, StoreAway
 
 T = TypeVar("T")
@@ -25,10 +28,23 @@ def _pause(seconds: float) -> bool:
     return True
 
 
+def resolved(answers: Sequence[Answer | None]) -> list[Answer | None]:
+    """The same, of a call that may have decided them before it was in doubt."""
+    return [
+        msgspec.structs.replace(answer, resolved=True) if isinstance(answer, Outcome) and answer.replayed else answer
+        for answer in answers
+    ]
+
+
 def until_known(
-    attempt: Callable[[], T], *, patience_s: float = PATIENCE_S, pause: Callable[[float], bool] = _pause
+    attempt: Callable[[], T],
+    *,
+    again: Callable[[], T],
+    patience_s: float = PATIENCE_S,
+    pause: Callable[[float], bool] = _pause,
 ) -> T:
-    """What `attempt` returns, however often it must be made: on a connection of its own after each that failed.
+    """What `attempt` returns, however often it must be made: on a connection of its own after each that failed. It is
+    `again` once one of them may have been committed.
 
     `pause(seconds)` waits and says whether to go on. Raises OutcomeUnknown when one of the tries may have been
     committed and none answered within `patience_s`, else StoreAway; whatever else `attempt` raises, at once.
@@ -38,7 +54,7 @@ def until_known(
     pause_s = FIRST_PAUSE_S
     while True:
         try:
-            return attempt()
+            return attempt() if doubt is None else again()
         except (OutcomeUnknown, StoreAway) as error:
             failure: Exception = error
             if isinstance(error, OutcomeUnknown) and error.committing:
