@@ -1,7 +1,7 @@
 """Fetching what only the other site has: our server follows its leader for a moment, then nobody again.
 
-Whatever happens, both settings are reset: a stale one would send this node to the other site at its next start. (Patroni
-also sweeps them out of postgresql.auto.conf at every start, should the gate be killed in between.)
+Whatever happens, both settings are reset: a stale one would send this node to the other site at its next start.
+(Patroni also sweeps them out of postgresql.auto.conf at every start, should the gate be killed in between.)
 """
 
 from __future__ import annotations
@@ -14,18 +14,14 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from kanjo.sites.identity import Identity, position_of
+from kanjo.sites.facts import own_identity
+from kanjo.sites.identity import Identity
 from kanjo.sites.node_file import NodeFile
 
-POLL_S = 0.05
+POLL_S = 0.1
 CONNECT_S = 2
 
 _SETTINGS = ("primary_conninfo", "primary_slot_name")
-
-# Where this standby is: received and flushed, or replayed from elsewhere, whichever is further.
-_POSITION = """
-SELECT greatest(pg_catalog.pg_last_wal_receive_lsn(), pg_catalog.pg_last_wal_replay_lsn())::text
-"""
 
 
 class CatchUpFailed(Exception):
@@ -41,7 +37,7 @@ def catch_up(node: NodeFile, origin: Identity, until_s: float, clock: Callable[[
             connection.execute("SET statement_timeout = '5s'")
             try:
                 _point(connection, make_conninfo(**node.across, application_name=node.name))
-                _wait(connection, origin, until_s, clock)
+                _wait(node, origin, until_s, clock)
             finally:
                 _reset(connection)
     except psycopg.Error as error:
@@ -57,10 +53,10 @@ def _point(connection: psycopg.Connection[Any], conninfo: str) -> None:
     connection.execute("SELECT pg_catalog.pg_reload_conf()")
 
 
-def _wait(connection: psycopg.Connection[Any], origin: Identity, until_s: float, clock: Callable[[], float]) -> None:
+def _wait(node: NodeFile, origin: Identity, until_s: float, clock: Callable[[], float]) -> None:
     while True:
-        row = connection.execute(_POSITION).fetchone()
-        if row is not None and row[0] is not None and position_of(row[0]) >= origin.position:
+        own = own_identity(node, {})
+        if own is not None and own.timeline >= origin.timeline and own.position >= origin.position:
             return
         if clock() >= until_s:
             raise CatchUpFailed("the log did not come in time")

@@ -22,11 +22,18 @@ class RegisterState(msgspec.Struct, frozen=True):
     mode: Mode
 
 
+class Fork(msgspec.Struct, frozen=True):
+    """Where a timeline ended in our own history: what a server has beyond it on that timeline is not ours."""
+
+    timeline: int
+    position: int
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What a gate found out. `other` and `own` are None when they did not answer.
 
     `mode` is the site's own policy as this node knows it; `other_primaries` are nodes of the other site that say they
-    are primary, and are asked for only when the register cannot be reached.
+    are primary, and are asked for only when the register cannot be reached. `forks` are our own server's history.
     """
 
     site: str
@@ -35,6 +42,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     own: Identity | None
     other: Identity | None = None
     other_primaries: tuple[str, ...] = ()
+    forks: tuple[Fork, ...] = ()
 
 
 class Promote(msgspec.Struct, frozen=True, tag="promote"):
@@ -66,9 +74,7 @@ def decide(facts: Facts) -> Decision:
 
 def asks_other_site(site: str, mode: Mode, register: RegisterState | None) -> bool:
     """Whether the other site's position matters: only when both records say "detached" it does not (R9)."""
-    facts = Facts(site=site, mode=mode, register=register, own=None)
-    barred = _barred(facts)
-    return barred is None
+    return _barred(Facts(site=site, mode=mode, register=register, own=None)) is None
 
 
 def _barred(facts: Facts) -> Decision | None:
@@ -98,8 +104,10 @@ def _compared(facts: Facts) -> Decision:
         return Refuse("other-site-has-another-database")
     if not other.is_standby:
         return Refuse("other-site-is-primary", may_change=True)  # it is being demoted, or must be
-    if other.timeline < own.timeline and other.position > own.position:
-        return Refuse("other-site-diverged")
+    if other.timeline < own.timeline:
+        ends = [fork.position for fork in facts.forks if fork.timeline == other.timeline]
+        held = bool(ends) and other.position <= ends[0]
+        return Promote("nothing-missing") if held else Refuse("other-site-diverged")
     if other.timeline > own.timeline or other.position > own.position:
         return CatchUp(other)
     return Promote("nothing-missing")

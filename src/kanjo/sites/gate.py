@@ -52,13 +52,13 @@ def may_promote(
             case CatchUp(origin) if clock() < until_s:
                 try:
                     fetch(origin, until_s)
+                    continue
                 except CatchUpFailed as error:
                     log(Refuse(f"not-caught-up {error}", may_change=clock() < until_s), facts, silent)
         if clock() >= until_s:
             log(Refuse("time-is-over"), facts, silent)
             return False
-        if not isinstance(decision, CatchUp):
-            sleep(AGAIN_S)
+        sleep(AGAIN_S)
 
 
 def log_to(out: TextIO, node: NodeFile) -> Log:

@@ -29,6 +29,12 @@ def lsn_of(position: int) -> str:
     return f"{position >> 32:X}/{position & 0xFFFFFFFF:X}"
 
 
+def forks_in(history: str) -> tuple[tuple[int, int], ...]:
+    """Timelines and where they ended, from the lines of a history file: timeline, position, reason; or ValueError."""
+    lines = [line.split() for line in history.splitlines() if line.strip() and not line.startswith("#")]
+    return tuple((int(fields[0]), position_of(fields[1])) for fields in lines)
+
+
 def why_not_counted(primary: Identity, remote: Identity) -> str | None:
     """Why the remote does not count for the primary's commits yet; None: it does.
 

@@ -53,7 +53,8 @@ class NodeFile(msgspec.Struct, frozen=True, kw_only=True):
     data: str
     host: str
     port: int
-    rest_url: str
+    rest_host: str
+    rest_port: int
     superuser: str
     replication_role: str
     ours: OurKeys
@@ -83,12 +84,14 @@ def read_node_file(file: Path) -> NodeFile:
         content = yaml.safe_load(file.read_text("utf-8"))
         postgresql = content["postgresql"]
         host, port = str(postgresql["connect_address"]).rsplit(":", 1)
+        rest_host, rest_port = str(content["restapi"]["connect_address"]).rsplit(":", 1)
         return NodeFile(
             name=content["name"],
             data=postgresql["data_dir"],
             host=host,
             port=int(port),
-            rest_url=f"http://{content['restapi']['connect_address']}",
+            rest_host=rest_host,
+            rest_port=int(rest_port),
             superuser=postgresql["authentication"]["superuser"]["username"],
             replication_role=postgresql["authentication"]["replication"]["username"],
             ours=msgspec.convert(content["kanjo"], OurKeys),

@@ -105,7 +105,7 @@ def install(guard: Guard) -> None:
 
     @wraps(stock_parameters)
     def server_parameters(self: Any, config: Any) -> Any:
-        """Building all parameters: here stock Patroni drops the names before it demotes to a standby cluster (rule b)."""
+        """Building all parameters: stock Patroni drops the names here before it demotes to a standby (rule b)."""
         parameters = stock_parameters(self, config)
         found = value(self, guard.wish_behind(parameters.get(SSN)))
         if found is None:
