@@ -82,12 +82,11 @@ def _shape(method: Method) -> tuple[str, ...] | None:
 
 def install(guard: Guard) -> None:
     """Put the guard between Patroni and its server. Once, before Patroni starts."""
-    from patroni.ha import Ha
-    from patroni.postgresql import Postgresql
-    from patroni.postgresql.config import ConfigHandler
-    from patroni.postgresql.misc import PostgresqlRole
-
-    primary_roles = (PostgresqlRole.PRIMARY, PostgresqlRole.PROMOTED)
+    # in the order of METHODS: Patroni's modules import each other in a circle that can be entered at one place only
+    owners = {method.owner: method.find()[0] for method in METHODS}
+    ConfigHandler, Postgresql, Ha = owners["ConfigHandler"], owners["Postgresql"], owners["Ha"]  # noqa: N806 - classes
+    roles = importlib.import_module("patroni.postgresql.misc").PostgresqlRole
+    primary_roles = (roles.PRIMARY, roles.PROMOTED)
     stock_set = ConfigHandler.set_synchronous_standby_names
     stock_parameters = ConfigHandler.get_server_parameters
     stock_names = Postgresql.synchronous_standby_names
