@@ -34,12 +34,16 @@ def _wait_for_start(connection: psycopg.Connection[Any]) -> float:
 
 def _start(owner: psycopg.Connection[Any], processes: int) -> None:
     """Let them go once they are all there."""
-    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND NOT granted"
+    waiting = """SELECT count(*) FROM pg_locks
+        JOIN pg_database ON pg_database.oid = pg_locks.database AND datname = current_database()
+        WHERE locktype = 'advisory' AND objid = %s AND NOT granted"""
     deadline = time.monotonic() + 60
-    while owner.execute(waiting, (START,)).fetchone() != (processes,):
-        assert time.monotonic() < deadline, "the processes did not start"
-        time.sleep(0.02)
-    owner.execute("SELECT pg_advisory_unlock(%s)", (START,))
+    try:
+        while owner.execute(waiting, (START,)).fetchone() != (processes,):
+            assert time.monotonic() < deadline, "the processes did not start"
+            time.sleep(0.02)
+    finally:  # else whoever is there would wait for ever
+        owner.execute("SELECT pg_advisory_unlock(%s)", (START,))
 
 
 def _asked(index: int) -> Asked:

@@ -68,7 +68,7 @@ class Service:
         return Waited(began_s, time.monotonic())
 
     def _asks(self, crowd: Crowd, numbers: Sequence[int]) -> Iterator[Asked]:
-        draw = random.Random(new_key(REAL_CLOCK.now()).int)  # noqa: S311 - customers, not keys
+        draw = random.Random()  # noqa: S311 - customers, not keys
         client, chance, bits, now = self._client, draw.random, draw.getrandbits, REAL_CLOCK.now
         while True:
             key = new_key(now(), bits=bits)
@@ -122,7 +122,8 @@ class _Caller:
         self._came_s = time.monotonic()
         try:
             self._tell(asked, self._hear)
-        except BaseException:
+        except Exception:
+            self.failed += 1
             self.gone.set()
             raise
 

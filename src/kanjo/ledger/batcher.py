@@ -314,7 +314,8 @@ class _Lanes:
     def give_back(self, taken: _Batch, left: list[Ticket]) -> None:
         """The batch is done; what it could not finish goes to the front of the slow lane: it has waited longest."""
         self.busy_accounts -= taken.accounts
-        self.under_way -= 0 if taken.slow else len(taken.tickets)
+        if not taken.slow:
+            self.under_way -= len(taken.tickets)
         self.slow[:0] = left
         if taken.slow:
             self.slow_taken = False

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 
-from kanjo.ledger.account import ACCOUNT_MIN, Account, Word
+from kanjo.ledger.account import Account, Word, is_account
 from kanjo.ledger.instruction import Movement
 from kanjo.ledger.outcome import Outcome
 
@@ -204,5 +204,5 @@ class Changes(msgspec.Struct, kw_only=True):
         for place, outcome in enumerate(self.outcomes):
             if not outcome.reason:
                 for movement in outcome.movements:
-                    if movement.debit < ACCOUNT_MIN and movement.credit < ACCOUNT_MIN:
+                    if not is_account(movement.debit) and not is_account(movement.credit):
                         yield place, movement

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from kanjo.ledger.account import ACCOUNT_MAX, ACCOUNT_MIN, Status, Word, is_account
+from kanjo.ledger.account import ACCOUNT_MAX, Status, Word, is_account
 from kanjo.ledger.chart import Code
 from kanjo.ledger.key import uuid_of
 
@@ -103,7 +103,7 @@ class Post(Instruction, frozen=True, kw_only=True):
 
     def accounts(self) -> Sequence[int]:
         return [
-            place for movement in self.movements for place in (movement.debit, movement.credit) if place >= ACCOUNT_MIN
+            place for movement in self.movements for place in (movement.debit, movement.credit) if is_account(place)
         ]
 
 

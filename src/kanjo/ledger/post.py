@@ -178,7 +178,7 @@ def _post_alone(store: Store, asked: Asked, items_max: int) -> Answer | None:
     """Settle its accounts without it, so that a bad item among them is held back; if it fails then, it is guilty."""
     with store.unit() as unit:
         unit.day()
-        accounts = _accounts(unit, [asked])
+        accounts = _accounts(unit, [asked], _reversals([asked]), _holds([asked]))
     for account in accounts:
         settle(store, [account])
     try:
@@ -216,12 +216,13 @@ def _decide_in(
     """Load and decide; what must be saved is left to the caller."""
     keyed = [] if keys_are_new else [asked for asked in instructions if not isinstance(asked, Enquiry)]
     others = [asked for asked in instructions if not isinstance(asked, Post)]
-    accounts = _accounts(unit, instructions)
+    reversals, holds = _reversals(others), _holds(others)
+    accounts = _accounts(unit, instructions, reversals, holds)
     wanted = Wanted(
         accounts=accounts,
         keys=[(asked.client, asked.key) for asked in keyed],
-        holds=_holds(others),
-        reversals=_reversals(others),
+        holds=holds,
+        reversals=reversals,
         closing=[asked.account for asked in others if isinstance(asked, ChangeAccount)],
         items_max=items_max,
     )
@@ -235,11 +236,9 @@ def _decide_in(
     return decide(book, instructions)
 
 
-def _accounts(unit: Unit, instructions: Sequence[Asked]) -> list[int]:
-    """Every account the instructions touch, ascending."""
+def _accounts(unit: Unit, instructions: Sequence[Asked], reversals: Sequence[Key], holds: Sequence[Key]) -> list[int]:
+    """Every account the instructions touch, themselves or by what they refer to, ascending."""
     accounts = {account for asked in instructions for account in asked.accounts()}
-    others = [asked for asked in instructions if not isinstance(asked, Post)]
-    reversals, holds = _reversals(others), _holds(others)
     if reversals or holds:
         accounts |= unit.accounts_behind(reversals, holds)
     return sorted(accounts)
