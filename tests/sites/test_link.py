@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -153,7 +154,7 @@ def test_a_delay_is_one_way_and_adds_up(sites: TwoSites) -> None:
         assert caller.ask("far") == "a1:far"
         assert (time.monotonic() - began) * 1000 >= ms_b + ms_a
     caller.socket.sendall(b"".join(b"%d\n" % number for number in range(500)))
-    assert [caller.ask(str(number)) for number in range(500, 503)][0] == "a1:0"
+    assert caller.ask("500") == "a1:0"
     sites.control("b").delay(0)
     sites.control("a").delay(0)
     quick = sites.call()
@@ -170,12 +171,12 @@ def _ask_ms(caller: Caller) -> float:
 
 @pytest.mark.parametrize("delay_ms", [0, 20])
 def test_much_arrives_whole_and_memory_stays_bounded(sites: TwoSites, delay_ms: int) -> None:
-    """48 MB to a database that reads nothing for a while: the sender is held up, then every byte comes in order."""
+    """128 MB to a database that reads nothing for a while: the sender is held up, then every byte comes in order."""
     sites.control("b").delay(delay_ms)
     caller = sites.call("a2")
     assert caller.ask() == "a2:hello"
     line = b"x" * 65535 + b"\n"
-    count = 48 * 16
+    count = 128 * 16
     before_kb = _memory_kb(sites)
 
     def send() -> None:
@@ -185,7 +186,7 @@ def test_much_arrives_whole_and_memory_stays_bounded(sites: TwoSites, delay_ms: 
     sender = threading.Thread(target=send)
     sender.start()  # nobody reads the answers: all buffers fill up and the sender must stand still
     stood = until(lambda: _stands_still(sites), "the sender held up")
-    assert stood < 40_000_000
+    assert stood < 96_000_000  # the kernel's own buffers of six sockets, and ours
     assert _memory_kb(sites) - before_kb < 40_000
     answer = b"a2:" + line
     received = caller.socket.makefile("rb")
@@ -225,10 +226,8 @@ def test_a_stranger_is_not_carried(sites: TwoSites, office: Office) -> None:
             pass
     with socket.create_connection(address, timeout=5) as plain:
         plain.sendall(b"kanjo-link-1 a2\nhello\n")
-        try:
+        with contextlib.suppress(ConnectionError):
             assert b"a2" not in plain.recv(100)
-        except ConnectionError:
-            pass
     assert sites.call("a2").ask() == "a2:hello"
 
 
@@ -295,10 +294,8 @@ def test_the_control_socket_is_its_owners_and_bounded(sites: TwoSites, tmp_path:
         assert b"wrong-usage" in plain.recv(4096)
         plain.sendall(b"x" * 100_000)
         plain.settimeout(5)
-        try:
+        with contextlib.suppress(ConnectionError):
             assert plain.recv(4096) == b""
-        except ConnectionError:
-            pass
     done = subprocess.run(
         [sys.executable, "-m", "kanjo.sites.link", "--config", str(tmp_path / "b.json")],
         capture_output=True,

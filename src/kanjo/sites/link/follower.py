@@ -43,8 +43,8 @@ class Follower:
         self._hurried.set()
 
     def forget(self) -> None:
-        """Follow whoever leads next, also one on an older timeline: somebody has put the link in order."""
-        self.standing = Standing()
+        """Believe older timelines again: somebody has put the link in order, perhaps with a cluster made anew."""
+        self.standing = Standing(self.standing.leader, None, self.standing.present)
         self.hurry()
 
     async def follow(self) -> None:
