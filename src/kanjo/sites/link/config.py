@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from kanjo.errors import SystemFailed
+from kanjo.errors import WrongUsage
 from kanjo.sites.mutual_tls import Credentials
 
 NAME_CHARACTERS_MAX = 63
@@ -69,9 +69,9 @@ def read_config(path: Path) -> EndConfig:
     try:
         config = msgspec.json.decode(path.read_bytes(), type=EndConfig)
     except (OSError, msgspec.DecodeError) as error:
-        raise SystemFailed("bad-config", f"{path}: {error}.", path=str(path)) from error
+        raise WrongUsage("bad-config", f"{path}: {error}.", path=str(path)) from error
     for complaint in _complaints(config):
-        raise SystemFailed("bad-config", f"{path}: {complaint}.", path=str(path))
+        raise WrongUsage("bad-config", f"{path}: {complaint}.", path=str(path))
     return config
 
 

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from kanjo.errors import KanjoError, SystemFailed
+from kanjo.errors import KanjoError, SystemFailed, WrongUsage
 from kanjo.sites.link.end import End
 from kanjo.sites.link.valve import Blackhole, Cut, Delay, Heal
 
@@ -33,7 +33,7 @@ async def serve_control(end: End) -> asyncio.Server:
     """
     path = Path(end.config.control)
     if len(os.fsencode(path)) > SOCKET_PATH_BYTES_MAX:
-        raise SystemFailed("bad-config", f"{path} is longer than the {SOCKET_PATH_BYTES_MAX} bytes of a socket's path.")
+        raise WrongUsage("bad-config", f"{path} is longer than the {SOCKET_PATH_BYTES_MAX} bytes of a socket's path.")
     if _somebody_answers(path):
         raise SystemFailed("link-in-use", f"Another end of the link answers on {path}.", path=str(path))
     path.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from kanjo.errors import KanjoError, Refused, SystemFailed, WrongUsage
+from kanjo.errors import KanjoError, Refused, WrongUsage
 from kanjo.sites.mutual_tls import Credentials, answering, names_of
 from kanjo.sites.person import make_person, read_key, read_persons
 from kanjo.sites.register.entry import Submission
@@ -146,7 +146,7 @@ def read_config(path: Path) -> RegisterConfig:
     try:
         config = msgspec.json.decode(path.read_bytes(), type=RegisterConfig)
     except (OSError, msgspec.DecodeError) as error:
-        raise SystemFailed("bad-config", f"{path}: {error}.", path=str(path)) from error
+        raise WrongUsage("bad-config", f"{path}: {error}.", path=str(path)) from error
     if not config.listen.rpartition(":")[2].isdigit():
-        raise SystemFailed("bad-config", f"{path}: `listen` is HOST:PORT, not {config.listen!r}.", path=str(path))
+        raise WrongUsage("bad-config", f"{path}: `listen` is HOST:PORT, not {config.listen!r}.", path=str(path))
     return config
