@@ -211,6 +211,36 @@ def _memory_kb(sites: TwoSites) -> int:
     return total
 
 
+@pytest.mark.parametrize("delay_ms", [0, 30])
+@pytest.mark.parametrize("way", ["out of a", "into a"])
+def test_last_words_arrive_whole_before_the_end(sites: TwoSites, way: str, delay_ms: int) -> None:
+    """A side says 24 MB and hangs up at once, the other reads late: every byte arrives, then the end (pitfall 10)."""
+    words = b"".join(b"%015d\n" % number for number in range(24 * 65536))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        sites.stop("a")
+        host, port = server.getsockname()
+        sites.start("a", services=[{"type": "fixed", "name": "a2", "address": f"{host}:{port}"}])
+        for site in "ab":
+            sites.control(site).delay(delay_ms)
+        caller = sites.call("a2").socket
+        server.settimeout(10)
+        called, _ = server.accept()
+        saying, hearing = (called, caller) if way == "out of a" else (caller, called)
+
+        def say() -> None:
+            saying.sendall(words)
+            saying.close()
+
+        speaker = threading.Thread(target=say)
+        speaker.start()
+        speaker.join(1)
+        hearing.settimeout(10)
+        with hearing.makefile("rb") as heard:
+            assert heard.read() == words
+        speaker.join()
+        until(lambda: all(sites.control(site).status().connections == 0 for site in "ab"), "nothing left")
+
+
 def test_a_stranger_is_not_carried(sites: TwoSites, office: Office) -> None:
     """A certificate of our authority that is not the other end's opens nothing; plain TCP neither."""
     address = ("127.0.0.1", sites.ports["a"])
