@@ -1,4 +1,4 @@
-"""The example of the documents, which is sound, and the same on one machine as a lab."""
+"""The example of the documents, which is sound, and an office with keys and certificates."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from kanjo.sites import Topology, read_topology_file
+from registering import Office
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "sites.toml"
 
@@ -15,3 +16,9 @@ EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "sites.toml"
 def example() -> Topology:
     """Two clouds as the documents show them."""
     return read_topology_file(EXAMPLE)
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Office:
+    """Persons, certificates and the folder of a register."""
+    return Office(tmp_path)

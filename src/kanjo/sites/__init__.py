@@ -2,7 +2,8 @@
 
 It arranges PostgreSQL, Patroni, etcd and HAProxy and never elects or replicates anything itself; it knows nothing of
 accounts. Start reading at `topology.py` (what there is), then `names.py` (whom a commit waits for), `launcher.py` and
-`gate.py` (the two small parts beside Patroni), `soundness.py` and `render/` (what a topology must be, and becomes).
+`gate.py` (the two small parts beside Patroni), `register/` (which site serves), `link/` (what joins the sites and keeps
+them apart), `soundness.py` and `render/` (what a topology must be, and becomes).
 """
 
 from kanjo.sites.soundness import Violation, require_sound, violations
