@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from registering import Office
 
 from kanjo.sites import Topology, read_topology_file
-from registering import Office
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "sites.toml"
 

@@ -5,6 +5,7 @@ It writes nothing itself and knows no password. Start reading at `files.py` (wha
 
 from kanjo.sites.render.files import rendered
 from kanjo.sites.render.installed import Installed
+from kanjo.sites.render.link import link_name
 from kanjo.sites.render.patroni import patroni_file
 
-__all__ = ["Installed", "patroni_file", "rendered"]
+__all__ = ["Installed", "link_name", "patroni_file", "rendered"]

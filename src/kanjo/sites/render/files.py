@@ -11,6 +11,7 @@ from kanjo.sites.render.credentials import FILL_IN, environment_example, passfil
 from kanjo.sites.render.etcd import etcd_file
 from kanjo.sites.render.haproxy import haproxy_file
 from kanjo.sites.render.installed import Installed
+from kanjo.sites.render.link import link_file, link_name, register_file
 from kanjo.sites.render.patroni import patroni_file
 from kanjo.sites.topology import Site, Topology
 
@@ -31,7 +32,10 @@ def rendered(topology: Topology, installed: Installed | None = None) -> tuple[Fi
     """Every file, and a README that lists them; the topology must be sound."""
     found = installed or Installed()
     files = [file for site in topology.sites for file in _of_site(topology, site, found)]
-    files.append(_unit("register", topology.register.host, "kanjo-register", systemd.register_unit(found)))
+    register = topology.register.host
+    text = register_file(topology, found)
+    files.append(File("register/register.json", register, found.of("register", "register.json"), text))
+    files.append(_unit("register", register, "kanjo-register", systemd.register_unit(found)))
     return (File("README.md", "", "", _readme(topology, files, found)), *files)
 
 
@@ -54,7 +58,10 @@ def _of_site(topology: Topology, site: Site, installed: Installed) -> Iterator[F
     at, host = f"{site.name}/haproxy", site.haproxy.host
     yield File(f"{at}/haproxy.cfg", host, installed.of(f"haproxy-{site.name}", "haproxy.cfg"), haproxy_file(site))
     yield _unit(at, host, f"kanjo-haproxy-{site.name}", systemd.haproxy_unit(site, installed))
-    yield _unit(f"{site.name}/link", site.link.host, f"kanjo-link-{site.name}", systemd.link_unit(site, installed))
+    at, host = f"{site.name}/link", site.link.host
+    text = link_file(topology, site, installed)
+    yield File(f"{at}/link.json", host, installed.of(link_name(site), "link.json"), text)
+    yield _unit(at, host, f"kanjo-{link_name(site)}", systemd.link_unit(site, installed))
     every = ", ".join(dict.fromkeys(node.host for node in site.nodes))
     example = environment_example(site, installed)
     yield File(f"{site.name}/credentials.env.example", every, site.credentials, example, secret=True)
@@ -68,7 +75,9 @@ _README = """\
 # What goes where
 
 Written by `kanjo sites render` for {sites}. Every host also needs Kanjo with its extra `sites` behind
-`{python}`, and `sites.toml` itself in `{folder}` where the link or the register runs.
+`{python}`, and its own certificate of the authority `{authority}` beside its files
+(`kanjo.sites.certificates`): `NODE/NODE.crt` and `.key` for a node, `register/register.crt` and `.key` for the register,
+and for an end of the link those that `sites.toml` names.
 
 | File here | Host | Place there |
 |---|---|---|
@@ -90,7 +99,7 @@ def _readme(topology: Topology, files: list[File], installed: Installed) -> str:
     return _README.format(
         sites=" and ".join(f"site {site.name} ({site.cloud})" for site in topology.sites),
         python=installed.python,
-        folder=installed.folder,
+        authority=topology.link_authority,
         rows="\n".join(rows),
         fill_in=FILL_IN,
         superuser=installed.superuser,

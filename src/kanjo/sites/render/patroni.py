@@ -94,6 +94,8 @@ def _ours(topology: Topology, site: Site, node: Node, installed: Installed) -> d
             "host": topology.register.host,
             "port": topology.register.port,
             "authority": topology.link_authority,
+            "certificate": installed.of(node.name, f"{node.name}.crt"),
+            "key": installed.of(node.name, f"{node.name}.key"),
             "reader": installed.register_reader,
         },
     }

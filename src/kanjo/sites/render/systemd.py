@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kanjo.sites.render.installed import Installed
+from kanjo.sites.render.link import link_name
 from kanjo.sites.topology import EtcdMember, Node, Site
 
 _UNIT = """\
@@ -64,13 +65,19 @@ def haproxy_unit(site: Site, installed: Installed) -> str:
 
 def link_unit(site: Site, installed: Installed) -> str:
     """This site's end of the link. Stopping it cuts the sites apart (multicloud.md 4.4)."""
-    lines = [f"ExecStart={installed.python} -m kanjo.sites.link {installed.folder}/sites.toml {site.name}"]
+    lines = [
+        f"ExecStart={installed.python} -m kanjo.sites.link --config {installed.of(link_name(site), 'link.json')}",
+        "RuntimeDirectory=kanjo",
+        "RuntimeDirectoryPreserve=yes",
+    ]
     return _unit(f"Kanjo: site {site.name}'s end of the link", installed.user, lines)
 
 
 def register_unit(installed: Installed) -> str:
     """The register, in the third place."""
-    lines = [f"ExecStart={installed.python} -m kanjo.sites.register {installed.folder}/sites.toml"]
+    lines = [
+        f"ExecStart={installed.python} -m kanjo.sites.register --config {installed.of('register', 'register.json')}"
+    ]
     return _unit("Kanjo: the register of sites", installed.user, lines)
 
 
