@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import time
 from collections.abc import Mapping
@@ -25,7 +26,8 @@ def identify(address: Mapping[str, Any]) -> Identity:
     """Who stands at an address (libpq's keywords). Errors: NoAnswer, after `CONNECT_S` and `ANSWER_S` at the latest."""
     wanted = {"connect_timeout": CONNECT_S, "application_name": "kanjo sites", **address, "replication": "true"}
     try:
-        with psycopg.connect(**wanted, autocommit=True) as connection:
+        # closed, never committed: the answer is not read to its end
+        with contextlib.closing(psycopg.connect(**wanted, autocommit=True)) as connection:
             standby = connection.pgconn.parameter_status(b"in_hot_standby") == b"on"
             system, timeline, lsn = _ask(connection, b"IDENTIFY_SYSTEM")[:3]
             return Identity(system, int(timeline), position_of(lsn), is_standby=standby)

@@ -23,6 +23,7 @@ def etcd_file(site: Site, member: EtcdMember) -> str:
         "initial-cluster": ",".join(f"{one.name}=http://{one.host}:{one.peer_port}" for one in site.etcd),
         "initial-cluster-token": site.scope,
         "initial-cluster-state": "new",
+        "enable-grpc-gateway": True,  # Patroni asks through it; on by default only where there is no such file
         "heartbeat-interval": 200,
         "election-timeout": 2000,
         "auto-compaction-mode": "periodic",

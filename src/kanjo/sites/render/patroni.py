@@ -53,6 +53,7 @@ def _postgresql(topology: Topology, site: Site, node: Node, installed: Installed
         "bin_dir": installed.postgresql_bin,
         "pgpass": f"{node.data}.pgpass",  # Patroni writes it
         "use_unix_socket": False,
+        "basebackup": [{"checkpoint": "fast"}],  # a spread one would hold up every rebuild for minutes
         "authentication": {
             "superuser": {"username": installed.superuser},
             "replication": {"username": site.replication_role},
