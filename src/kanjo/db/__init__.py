@@ -5,22 +5,33 @@ decides anything. Start reading at `open.py` (what a command does), then `server
 server and who still uses it), `migrate.py` (the schema).
 """
 
-from kanjo.db.connect import SERVICE_ROLE, Database, Role
+from kanjo.db.account import Account
+from kanjo.db.binaries import programs
+from kanjo.db.connect import SERVICE_ROLE, Database, Role, reach
 from kanjo.db.explain import PASSING, explain
+from kanjo.db.home import Home
+from kanjo.db.home import prepare as prepare_home
 from kanjo.db.life import Status, down, full_disk, status, up
+from kanjo.db.migrate import to as migrate_to
 from kanjo.db.open import database
 from kanjo.db.scratch import scratch
 
 __all__ = [
     "PASSING",
     "SERVICE_ROLE",
+    "Account",
     "Database",
+    "Home",
     "Role",
     "Status",
     "database",
     "down",
     "explain",
     "full_disk",
+    "migrate_to",
+    "prepare_home",
+    "programs",
+    "reach",
     "scratch",
     "status",
     "up",

@@ -1,0 +1,186 @@
+"""The bring-up in the order of multicloud.md 4.1: register and links, site A, then site B behind it, then both at once."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Callable
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from kanjo.db import migrate_to, reach
+from kanjo.sites import Site, Topology
+from kanjo.sites.lab.ground import Ground, Made
+from kanjo.sites.lab.made import BANK, PERSONS
+from kanjo.sites.lab.parts import Part, parts, start
+from kanjo.sites.operate.desk import Desk
+from kanjo.sites.operate.sql import FOLLOWERS, IN_RECOVERY
+from kanjo.sites.operate.waiting import until
+from kanjo.sites.person import Signature, read_key, sign
+from kanjo.sites.policy import KEY
+from kanjo.sites.register.entry import digest_of_change
+from kanjo.sites.register.state import AnyChange, Appoint, Attach, Mode
+
+Tell = Callable[[str], None]
+SERVICE_S, DATABASE_S, COPY_S, STEP_S = 20, 60, 60, 30
+
+# The other site's role: Patroni makes only that of its own site, and roles are the same in both.
+MAKE_ROLE = "CREATE ROLE {} LOGIN REPLICATION PASSWORD {}"
+# The bank's own role; it makes the service's role when it migrates.
+MAKE_BANK_ROLE = "CREATE ROLE {} LOGIN CREATEROLE PASSWORD {}"
+MAKE_BANK = "CREATE DATABASE {} TEMPLATE template0 OWNER {}"
+
+
+def bring_up(ground: Ground, made: Made, desk: Desk, tell: Tell) -> None:
+    """Start everything and come to `required`; each step waits for the one before. Error: `not-in-time`."""
+    topology = desk.topology
+    every = parts(ground, topology, made)
+    a, b = topology.site(topology.operating), topology.other(topology.operating)
+    tell("starting the register, both ends of the link and both quorums")
+    for part in every.values():
+        if part.kind != "node":
+            start(ground, part, made)
+    until("the register answers", lambda: _answers(desk), within_s=SERVICE_S, see=str(ground.log("register")))
+    appoint = Appoint(site=a.name, mode=Mode.DETACHED, expected_epoch=0, reason="bring-up: the other site is not built")
+    enter(ground, desk, appoint)
+    _until_quorum(ground, a)
+    tell(f"site {a.name}: the first node")
+    first = every[a.nodes[0].name]
+    start(ground, first, made)
+    until(f"{first.name} is primary", lambda: _writes(desk, a), within_s=DATABASE_S, see=str(ground.log(first.name)))
+    _roles(desk, a, b, made)
+    tell(f"copies of it: the rest of site {a.name}, and site {b.name} over the link")
+    _until_quorum(ground, b)
+    for node in (*a.nodes[1:], b.nodes[0]):
+        start(ground, every[node.name], made)
+    migrate_to(reach(dsn(ground, topology), embedded=False))
+    _until_follows(ground, desk, a, every[b.nodes[0].name])
+    for node in b.nodes[1:]:
+        start(ground, every[node.name], made)
+    for node in a.nodes[1:]:
+        _until_follows(ground, desk, a, every[node.name])
+    tell(f"from now on an answer waits for site {b.name}")
+    attach(ground, desk, a, b)
+    for node in b.nodes[1:]:
+        until(f"{node.name} follows", lambda n=node: _is_streaming(desk, n), within_s=COPY_S, see=str(ground.log(node.name)))
+
+
+def attach(ground: Ground, desk: Desk, a: Site, b: Site) -> None:
+    """The policy into force, then into the register; both say `required` only when it is so."""
+    names = ",".join(b.node_names)
+    by, reason = " and ".join(PERSONS), "bring-up: both sites stand"
+    desk.configure(a, {KEY: {"names": names, "mode": "required", "by": by, "reason": reason}})
+    until("one node of each site is in step", lambda: in_step(desk, a, b), within_s=STEP_S, see=str(ground.log("a1")))
+    enter(ground, desk, Attach(site=a.name, expected_epoch=desk.register.read().epoch, reason=reason))
+
+
+def in_step(desk: Desk, a: Site, b: Site) -> bool:
+    """Whether a commit on A waits for, and gets, one node of each site."""
+    leader = desk.leader(a)
+    if leader is None:
+        return False
+    with desk.database(leader) as connection:
+        sync = [name for name, state, sync, *_ in connection.execute(FOLLOWERS) if state == "streaming" and sync == "sync"]
+    return any(name in a.node_names for name in sync) and any(name in b.node_names for name in sync)
+
+
+def enter(ground: Ground, desk: Desk, change: AnyChange) -> None:
+    """Bring a change to the register with the signatures of the lab's two persons."""
+    desk.register.change(change, signed(ground, digest_of_change(change)))
+
+
+def signed(ground: Ground, digest: str) -> list[Signature]:
+    """What both persons of the lab sign."""
+    return [sign(person, read_key(ground.keys / f"{person}.key"), digest) for person in PERSONS]
+
+
+def dsn(ground: Ground, topology: Topology) -> str:
+    """How to reach the bank, whichever node of whichever site is primary; the password is in the passfile."""
+    nodes = [node for _, node in topology.nodes()]
+    return make_conninfo(
+        host=",".join(node.host for node in nodes),
+        port=",".join(str(node.port) for node in nodes),
+        user=BANK,
+        dbname=BANK,
+        target_session_attrs="read-write",
+        connect_timeout=2,
+        passfile=str(ground.folder / "pgpass"),
+    )
+
+
+def _roles(desk: Desk, a: Site, b: Site, made: Made) -> None:
+    leader = desk.leader(a)
+    assert leader is not None
+    passwords = made.passwords
+    with desk.database(leader) as connection:
+        for role, make in ((b.replication_role, MAKE_ROLE), (BANK, MAKE_BANK_ROLE)):
+            connection.execute(sql.SQL(make).format(sql.Identifier(role), sql.Literal(passwords[role])))
+        connection.execute(sql.SQL(MAKE_BANK).format(sql.Identifier(BANK), sql.Identifier(BANK)))
+
+
+def _answers(desk: Desk) -> bool:
+    from kanjo.errors import SystemFailed
+
+    try:
+        return desk.register.read().epoch >= 0
+    except SystemFailed:
+        return False
+
+
+def _writes(desk: Desk, site: Site) -> bool:
+    leader = desk.leader(site)
+    if leader is None:
+        return False
+    with desk.database(leader) as connection:
+        row = connection.execute(IN_RECOVERY).fetchone()
+    # Patroni makes its roles after the server takes writes
+    return row == (False,) and _has_role(desk, site)
+
+
+def _has_role(desk: Desk, site: Site) -> bool:
+    leader = desk.leader(site)
+    if leader is None:
+        return False
+    with desk.database(leader) as connection:
+        return connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (site.replication_role,)).rowcount == 1
+
+
+def _until_quorum(ground: Ground, site: Site) -> None:
+    for member in site.etcd:
+        until(
+            f"{member.name} has a leader",
+            lambda m=member: _healthy(m.host, m.client_port),
+            within_s=SERVICE_S,
+            see=str(ground.log(member.name)),
+        )
+
+
+def _healthy(host: str, port: int) -> bool:
+    connection = http.client.HTTPConnection(host, port, timeout=1)
+    try:
+        connection.request("GET", "/health")
+        return b'"true"' in connection.getresponse().read()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _until_follows(ground: Ground, desk: Desk, site: Site, part: Part) -> None:
+    def follows() -> bool:
+        leader = desk.leader(site)
+        if leader is None:
+            return False
+        with desk.database(leader) as connection:
+            return any(name == part.name and state == "streaming" for name, state, *_ in connection.execute(FOLLOWERS))
+
+    until(f"{part.name} follows the primary", follows, within_s=COPY_S, see=str(ground.log(part.name)))
+
+
+def _is_streaming(desk: Desk, node: object) -> bool:
+    from kanjo.sites import Node
+
+    assert isinstance(node, Node)
+    told = desk.ask(node, "/patroni")
+    return told is not None and told.get("replication_state") == "streaming"

@@ -1,0 +1,134 @@
+"""The administrator's terminal (管理者端末): where the topology, the register, both link ends and the passwords are."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psycopg
+
+from kanjo.errors import SystemFailed, WrongUsage
+from kanjo.sites.link.control import LinkControl
+from kanjo.sites.mutual_tls import Credentials
+from kanjo.sites.register.client import RegisterClient
+from kanjo.sites.topology import Node, Site, Topology
+from kanjo.sites.topology_file import read_topology_file
+
+REST_S = 3.0
+CONNECT_S = 2
+
+
+class DeskFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`desk.json` (docs/reference/desk.md): paths, and the users under whom the databases and Patroni are asked.
+
+    `links`: the control socket of each site's end; `rest_password`: a file; `passfile`: libpq's.
+    """
+
+    topology: str
+    register: Credentials
+    links: dict[str, str]
+    rest_user: str
+    rest_password: str
+    database_user: str
+    passfile: str
+
+
+class Desk:
+    """Asks both sites and the register; each question is bounded in time, and silence is an answer too."""
+
+    def __init__(self, file: DeskFile) -> None:
+        self._file = file
+        self.topology: Topology = read_topology_file(Path(file.topology))
+        register = self.topology.register
+        self.register = RegisterClient(f"{register.host}:{register.port}", file.register)
+
+    def link(self, site: str) -> LinkControl:
+        """That site's end of the link."""
+        return LinkControl(Path(self._file.links[site]))
+
+    def ask(self, node: Node, path: str) -> dict[str, Any] | None:
+        """What a node's Patroni says, whatever its status; None when it says nothing."""
+        return _object(self._rest(node, "GET", path)[1])
+
+    def leads(self, node: Node) -> bool:
+        """Whether the node holds its site's lock, as primary or as leader of a standby."""
+        return self._rest(node, "GET", "/leader")[0] == http.client.OK
+
+    def leader(self, site: Site) -> Node | None:
+        """The node that leads a site, if one does."""
+        return next((node for node in site.nodes if self.leads(node)), None)
+
+    def dynamic(self, site: Site) -> dict[str, Any] | None:
+        """A site's dynamic configuration, from whichever node answers."""
+        for node in site.nodes:
+            status, body = self._rest(node, "GET", "/config")
+            if status == http.client.OK:
+                return _object(body)
+        return None
+
+    def configure(self, site: Site, change: Mapping[str, Any]) -> None:
+        """Change a site's dynamic configuration; a value of None removes its key. Error: `site-unreachable`."""
+        for node in site.nodes:
+            status, _ = self._rest(node, "PATCH", "/config", json.dumps(change).encode())
+            if status == http.client.OK:
+                return
+        raise SystemFailed(
+            "site-unreachable",
+            f"No node of site {site.name} takes a change of its configuration: is its quorum there?",
+            site=site.name,
+        )
+
+    @contextmanager
+    def database(self, node: Node, name: str = "postgres") -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+        """A session of the administrator on a node. Raises psycopg.Error."""
+        with psycopg.connect(
+            host=node.host,
+            port=node.port,
+            dbname=name,
+            user=self._file.database_user,
+            passfile=self._file.passfile,
+            connect_timeout=CONNECT_S,
+            application_name="kanjo sites",
+            autocommit=True,
+        ) as connection:
+            yield connection
+
+    def _rest(self, node: Node, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+        """Status and body; 0 for silence."""
+        connection = http.client.HTTPConnection(node.host, node.rest_port, timeout=REST_S)
+        try:
+            headers = {"Content-Type": "application/json"}
+            if body is not None:
+                word = Path(self._file.rest_password).read_text("utf-8").strip()
+                pair = base64.b64encode(f"{self._file.rest_user}:{word}".encode()).decode()
+                headers["Authorization"] = f"Basic {pair}"
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        except (OSError, http.client.HTTPException):
+            return 0, b""
+        finally:
+            connection.close()
+
+
+def read_desk(path: Path) -> Desk:
+    """The desk of a file. Errors: `bad-config`, and those of the topology's file."""
+    try:
+        file = msgspec.json.decode(path.read_bytes(), type=DeskFile)
+    except (OSError, msgspec.DecodeError) as error:
+        raise WrongUsage("bad-config", f"{path}: {error}.", path=str(path)) from error
+    return Desk(file)
+
+
+def _object(text: bytes) -> dict[str, Any] | None:
+    try:
+        found = json.loads(text or b"null")
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None

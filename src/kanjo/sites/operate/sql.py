@@ -1,0 +1,29 @@
+"""What the operator's commands ask of the databases."""
+
+# Whether a server takes writes.
+IN_RECOVERY = "SELECT pg_is_in_recovery()"
+
+# Who follows the primary and how far: positions and lags as the primary knows them.
+FOLLOWERS = """
+SELECT application_name,
+       state,
+       sync_state,
+       coalesce(pg_wal_lsn_diff(pg_current_wal_flush_lsn(), flush_lsn), 0)::bigint AS lag_bytes,
+       coalesce(extract(epoch FROM flush_lag), 0)::float8 AS lag_s
+FROM pg_stat_replication
+ORDER BY application_name
+"""
+
+# Whom a commit waits for, how far the primary is, and which settings of the policy somebody has put aside.
+RULE = """
+SELECT current_setting('synchronous_standby_names'),
+       current_setting('synchronous_commit'),
+       pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0')::bigint
+"""
+
+# The log that is kept for the other site.
+SLOT = """
+SELECT active, coalesce(pg_wal_lsn_diff(pg_current_wal_flush_lsn(), restart_lsn), 0)::bigint
+FROM pg_replication_slots
+WHERE slot_name = %s
+"""

@@ -1,0 +1,149 @@
+"""Our five wraps around Patroni's methods, and the proof at every start that they are those we know (pitfall 17)."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import threading
+from functools import wraps
+from typing import Any, NamedTuple
+
+from kanjo.errors import SystemFailed
+from kanjo.sites.guard import Guard
+from kanjo.sites.names import strip
+
+KNOWN_VERSIONS = frozenset({"4.1.5"})
+"""Each was read, line by line where it touches the names, and went through the scenario tests."""
+
+SSN = "synchronous_standby_names"
+AGAIN_S = 0.3
+"""While the other site is not verified yet, the next loop comes this soon instead of after `loop_wait`."""
+
+
+class Method(NamedTuple):
+    """A method of Patroni's that we rely on, with its parameters."""
+
+    module: str
+    owner: str
+    name: str
+    parameters: tuple[str, ...]
+
+    def find(self) -> tuple[Any, Any]:
+        """The class and the function; AttributeError or ImportError when there is none."""
+        owner = getattr(importlib.import_module(self.module), self.owner)
+        return owner, inspect.unwrap(getattr(owner, self.name))
+
+
+CONFIG, SERVER, LOOP = "patroni.postgresql.config", "patroni.postgresql", "patroni.ha"
+METHODS = (
+    Method(CONFIG, "ConfigHandler", "set_synchronous_standby_names", ("self", "value")),
+    Method(CONFIG, "ConfigHandler", "get_server_parameters", ("self", "config")),
+    Method(SERVER, "Postgresql", "synchronous_standby_names", ("self",)),
+    Method(SERVER, "Postgresql", "promote", ("self", "wait_seconds", "task", "before_promote")),
+    Method(LOOP, "Ha", "process_sync_replication", ("self",)),
+    # not wrapped, but called
+    Method(LOOP, "Ha", "wakeup", ("self",)),
+)
+
+
+def require_known_patroni(version: str | None = None) -> None:
+    """Errors: SystemFailed `patroni-unknown` for another version, or for methods that are not the ones we know."""
+    found = version if version is not None else _installed()
+    known = ", ".join(sorted(KNOWN_VERSIONS))
+    if found not in KNOWN_VERSIONS:
+        raise SystemFailed(
+            "patroni-unknown", f"Patroni {found} was not proved with this launcher; install {known}", found=found
+        )
+    for method in METHODS:
+        shape = _shape(method)
+        if shape != method.parameters:
+            raise SystemFailed(
+                "patroni-unknown",
+                f"Patroni's {method.owner}.{method.name} takes {shape}, expected {method.parameters}: it was changed "
+                f"although its version is {found}; install {known} anew",
+                found=found,
+            )
+
+
+def _installed() -> str:
+    try:
+        return str(importlib.import_module("patroni.version").__version__)
+    except ImportError:
+        return "(none)"
+
+
+def _shape(method: Method) -> tuple[str, ...] | None:
+    try:
+        _, function = method.find()
+        return tuple(inspect.signature(function).parameters)
+    except (ImportError, AttributeError, TypeError, ValueError):
+        return None
+
+
+def install(guard: Guard) -> None:
+    """Put the guard between Patroni and its server. Once, before Patroni starts."""
+    # in the order of METHODS: Patroni's modules import each other in a circle that can be entered at one place only
+    owners = {method.owner: method.find()[0] for method in METHODS}
+    ConfigHandler, Postgresql, Ha = owners["ConfigHandler"], owners["Postgresql"], owners["Ha"]  # noqa: N806 - classes
+    roles = importlib.import_module("patroni.postgresql.misc").PostgresqlRole
+    primary_roles = (roles.PRIMARY, roles.PROMOTED)
+    stock_set = ConfigHandler.set_synchronous_standby_names
+    stock_parameters = ConfigHandler.get_server_parameters
+    stock_names = Postgresql.synchronous_standby_names
+    stock_promote = Postgresql.promote
+    stock_step = Ha.process_sync_replication
+
+    def value(config: Any, wish: str | None) -> str | None:
+        return guard.value(wish, is_primary=config._postgresql.role in primary_roles)
+
+    @wraps(stock_set)
+    def set_names(self: Any, value_wanted: str | None) -> bool | None:
+        """Writing the names: ours, for Patroni's wish."""
+        changed: bool | None = stock_set(self, value(self, value_wanted))
+        return changed
+
+    @wraps(stock_parameters)
+    def server_parameters(self: Any, config: Any) -> Any:
+        """Building all parameters: stock Patroni drops the names here before it demotes to a standby (rule b)."""
+        parameters = stock_parameters(self, config)
+        found = value(self, guard.wish_behind(parameters.get(SSN)))
+        if found is None:
+            parameters.pop(SSN, None)
+        else:
+            parameters[SSN] = found
+        return parameters
+
+    @wraps(stock_names)
+    def read_names(self: Any) -> str:
+        """Reading back: without the other site's names, so that the /sync key stays right."""
+        return strip(stock_names(self))
+
+    @wraps(stock_promote)
+    def promote(self: Any, *arguments: Any, **named: Any) -> bool | None:
+        """A new timeline begins: the other site is on it only once it was seen there."""
+        guard.forget("promotion")
+        promoted: bool | None = stock_promote(self, *arguments, **named)
+        return promoted
+
+    @wraps(stock_step)
+    def sync_step(self: Any) -> None:
+        """After Patroni's own step on the primary: verify, and bring the value up to date."""
+        stock_step(self)
+        if self.state_handler.is_primary():
+            again = guard.see()
+            config = self.state_handler.config
+            set_names(config, guard.wish_behind(config._server_parameters.get(SSN)))
+            if again:
+                _later(self.wakeup)
+
+    ConfigHandler.set_synchronous_standby_names = set_names
+    ConfigHandler.get_server_parameters = server_parameters
+    Postgresql.synchronous_standby_names = read_names
+    Postgresql.promote = promote
+    Ha.process_sync_replication = sync_step
+
+
+def _later(wake: Any) -> None:
+    timer = threading.Timer(AGAIN_S, wake)
+    timer.daemon = True
+    timer.start()

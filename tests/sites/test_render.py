@@ -1,0 +1,57 @@
+"""What is rendered can be read by those for whom it is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from registering import Office, appoint, serving
+
+from kanjo.sites import Topology
+from kanjo.sites.decision import RegisterState
+from kanjo.sites.facts import RegisterSilent, reader_of
+from kanjo.sites.link.config import read_config as read_link
+from kanjo.sites.mutual_tls import credentials_in
+from kanjo.sites.node_file import RegisterAddress, read_node_file
+from kanjo.sites.register.server import read_config as read_register
+from kanjo.sites.render import rendered
+
+
+@pytest.fixture
+def written(example: Topology, tmp_path: Path) -> Path:
+    """The example's files in a folder."""
+    for file in rendered(example):
+        place = tmp_path / file.path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(file.text, "utf-8")
+    return tmp_path
+
+
+def test_each_end_of_the_link_meets_the_other(written: Path) -> None:
+    """Where one listens the other calls, each expects the other's name, and both carry the leader."""
+    a, b = (read_link(written / site / "link" / "link.json") for site in "ab")
+
+    assert (a.other, b.other) == (b.listen, a.listen)
+    assert (a.peer, b.peer) == ("link-b", "link-a")
+    assert [entrance.service for entrance in a.entrances] == [service.name for service in b.services] == ["leader"]
+
+
+def test_the_register_knows_both_sites(written: Path) -> None:
+    """And nobody else."""
+    assert read_register(written / "register" / "register.json").sites == ["a", "b"]
+
+
+def test_a_gate_reads_the_register_with_what_its_file_says(written: Path, office: Office) -> None:
+    """The reader that is named there exists; an undecided register names no site, a decided one its site."""
+    named = read_node_file(written / "a" / "a1" / "patroni.yml").ours.register.reader
+    with serving(office) as (_, told):
+        host, port = told.rsplit(":", 1)
+        found = msgspec.to_builtins(credentials_in(office.tls, "gate-a"))
+        address = RegisterAddress(host=host, port=int(port), reader=named, **found)
+        assert reader_of(address).read().site not in ("a", "b")
+        change = appoint("a")
+        office.client(told).change(change, office.signed(change))
+        assert reader_of(address).read() == RegisterState("a", 1, "required")
+    with pytest.raises(RegisterSilent):
+        reader_of(address).read()

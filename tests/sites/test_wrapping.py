@@ -1,0 +1,234 @@
+"""The wraps around Patroni's own classes: known methods only, and the names go through in both directions."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from patroni import global_config
+from patroni.collections import CaseInsensitiveDict
+from patroni.postgresql.config import ConfigHandler
+from patroni.postgresql.misc import PostgresqlRole, PostgresqlState
+
+from kanjo.errors import SystemFailed
+from kanjo.sites import launcher, wrapping
+from kanjo.sites.guard import Guard
+from kanjo.sites.identity import Identity
+from kanjo.sites.wrapping import METHODS, SSN, install, require_known_patroni
+
+Postgresql: Any = METHODS[2].find()[0]
+Ha: Any = METHODS[4].find()[0]
+
+PRIMARY = Identity("7", 5, 1000, is_standby=False)
+REMOTE = Identity("7", 5, 990, is_standby=True)
+REQUIRED = {"remote_sync": {"names": "b1,b2", "mode": "required"}, "synchronous_mode": True}
+HOLD = "FIRST 1 (remote_unverified)"
+
+
+def test_the_installed_patroni_is_known() -> None:
+    """Version and methods are those the launcher was proved with."""
+    require_known_patroni()
+
+
+def test_another_version_is_refused() -> None:
+    """Pitfall 17."""
+    with pytest.raises(SystemFailed, match=r"4\.2\.0 was not proved") as caught:
+        require_known_patroni("4.2.0")
+    assert caught.value.code == "patroni-unknown"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_changed_method_is_refused(method: wrapping.Method, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Renamed, or with other parameters, although the version says that we know it."""
+    owner, _ = method.find()
+    monkeypatch.setattr(owner, method.name, lambda self, other: None)
+    with pytest.raises(SystemFailed, match=method.name) as caught:
+        require_known_patroni()
+    assert caught.value.code == "patroni-unknown"
+
+    monkeypatch.delattr(owner, method.name)
+    with pytest.raises(SystemFailed, match=method.name):
+        require_known_patroni()
+
+
+def test_the_launcher_does_not_start_an_unknown_patroni(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It ends with a code and a sentence, and touches nothing."""
+    monkeypatch.setattr(wrapping, "KNOWN_VERSIONS", frozenset({"3.0.0"}))
+    before = ConfigHandler.set_synchronous_standby_names
+
+    assert launcher.main(["patroni.yml"]) == 3
+    assert "patroni-unknown" in capsys.readouterr().err
+    assert ConfigHandler.set_synchronous_standby_names is before
+
+
+def test_the_launcher_needs_a_node_s_file(capsys: pytest.CaptureFixture[str]) -> None:
+    """One word, which is a file."""
+    assert launcher.main([]) == 2
+    assert launcher.main(["/nowhere/patroni.yml"]) == 2
+    assert "node-file-invalid" in capsys.readouterr().err
+
+
+def test_the_launcher_imports_little() -> None:
+    """It runs under an interpreter that has Patroni, psycopg and little else."""
+    script = (
+        "import sys, kanjo.sites.launcher, kanjo.sites.gate;"
+        "print([name for name in ('numpy', 'alembic', 'sqlalchemy', 'typer', 'rich') if name in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert found.stdout.strip() == "[]"
+
+
+class World:
+    """A server under Patroni's own classes, with nothing behind them."""
+
+    def __init__(self) -> None:
+        self.dynamic: dict[str, Any] = dict(REQUIRED)
+        self.remote = REMOTE
+        self.written: list[str | None] = []
+        self.primary = True
+        self.woken_count = 0
+        self.guard = Guard(lambda: self.dynamic, lambda: self.remote, lambda: PRIMARY)
+        self.server: Any = SimpleNamespace(
+            role=PostgresqlRole.PRIMARY,
+            state=PostgresqlState.RUNNING,
+            scope="cloud-a",
+            major_version=180000,
+            mpp_handler=SimpleNamespace(adjust_postgres_gucs=lambda parameters: None),
+            reload=lambda: None,
+            is_primary=lambda: self.primary,
+        )
+        self.config = object.__new__(ConfigHandler)
+        self.config._server_parameters = CaseInsensitiveDict()
+        self.config._postgresql = self.server
+        self.config._config_dir = "/etc"
+        self.config.write_postgresql_conf = lambda: self.written.append(self.config._server_parameters.get(SSN))
+        self.server.config = self.config
+        self.loop = object.__new__(Ha)
+        self.loop.state_handler = self.server
+        self.loop.wakeup = self._wake
+
+    def _wake(self) -> None:
+        self.woken_count += 1
+
+    def parameters(self, **own: str) -> Any:
+        return ConfigHandler.get_server_parameters(self.config, {"parameters": own, "listen": "127.0.0.1:5432"})
+
+    def reload(self, **own: str) -> str | None:
+        """What Patroni's reload_config does with the parameters."""
+        found = self.parameters(**own)
+        self.config._server_parameters = found
+        value: str | None = found.get(SSN)
+        return value
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    """Wrapped classes, whole again afterwards."""
+    made = World()
+    for method in METHODS:
+        owner, function = method.find()
+        monkeypatch.setattr(owner, method.name, function)
+    monkeypatch.setattr(Ha, "process_sync_replication", lambda self: None)
+    monkeypatch.setattr(wrapping, "_later", lambda wake: wake())
+    monkeypatch.setattr(global_config, "_GlobalConfig__config", made.dynamic, raising=False)
+    install(made.guard)
+    return made
+
+
+def test_the_other_site_stands_in_what_patroni_writes(world: World) -> None:
+    """First unverified, then counted at the end of the sync step, and then nothing more is written."""
+    world.config.set_synchronous_standby_names("a2")
+    assert world.written == ["FIRST 2 (a2,remote_unverified)"]
+
+    world.loop.process_sync_replication()
+    world.loop.process_sync_replication()
+    assert world.written[1:] == ["FIRST 2 (a2,b1,b2)"] and world.woken_count == 0
+
+    world.config.set_synchronous_standby_names("a2")
+    assert len(world.written) == 2
+
+
+def test_a_loop_comes_soon_while_the_other_site_is_not_in_step(world: World) -> None:
+    """An outage shall not last until the next regular loop."""
+    world.remote = Identity("7", 4, 990, is_standby=True)
+
+    world.loop.process_sync_replication()
+
+    assert world.woken_count == 1 and world.written == [HOLD]
+
+
+def test_a_replica_s_step_asks_nobody(world: World) -> None:
+    """Only a primary verifies."""
+    world.primary = False
+
+    world.loop.process_sync_replication()
+
+    assert world.written == []
+
+
+def test_patroni_reads_its_own_names(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The /sync key never holds a member of the other site."""
+    server = object.__new__(Postgresql)
+    monkeypatch.setattr(Postgresql, "_cluster_info_state_get", lambda self, name: "FIRST 2 (a2,b1,b2)")
+
+    assert server.synchronous_standby_names() == "a2"
+
+
+def test_parameters_built_anew_keep_the_names(world: World) -> None:
+    """A reload neither doubles nor drops them, and a policy that came with it is in force at once."""
+    world.config.set_synchronous_standby_names("a2")
+    world.loop.process_sync_replication()
+    assert world.reload() == world.reload() == "FIRST 2 (a2,b1,b2)"
+
+    world.dynamic["remote_sync"] = {"names": "b1,b2", "mode": "detached", "by": "sato", "reason": "b lost"}
+    assert world.reload() == "a2"
+
+
+def test_rule_b_parameters_of_a_site_told_to_be_a_standby(world: World) -> None:
+    """Pitfall 4: stock Patroni drops the names while the database still runs as primary, and so answers everybody."""
+    world.config.set_synchronous_standby_names("a2")
+    world.loop.process_sync_replication()
+    world.dynamic["standby_cluster"] = {"host": "link", "port": 7450}
+
+    assert world.reload() == world.reload() == HOLD
+
+    del world.dynamic["standby_cluster"]
+    world.server.role = PostgresqlRole.REPLICA
+    world.config.set_synchronous_standby_names(None)
+    assert world.config._server_parameters[SSN] == HOLD
+
+
+def test_names_of_a_server_that_patroni_joins(world: World) -> None:
+    """After a restart of Patroni alone, the running server's value is read, not wrapped a second time."""
+    world.config._server_parameters = CaseInsensitiveDict({SSN: "FIRST 2 (a2,b1,b2)"})
+
+    assert world.reload() == "FIRST 2 (a2,remote_unverified)"
+    world.loop.process_sync_replication()
+    assert world.written == ["FIRST 2 (a2,b1,b2)"]
+
+
+def test_a_promotion_forgets_before_it_begins(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rule (a): on the new timeline nobody was seen yet."""
+    world.loop.process_sync_replication()
+    assert world.written[-1] == "FIRST 1 (b1,b2)"
+    server = object.__new__(Postgresql)
+    monkeypatch.setattr(Postgresql, "role", PostgresqlRole.PRIMARY)
+
+    assert server.promote(2, None) is True
+
+    world.config.set_synchronous_standby_names(None)
+    assert world.written[-1] == HOLD
+
+
+def test_a_mode_that_is_off_is_no_way_out(world: World) -> None:
+    """With Patroni's synchronous mode off, the other site is still required."""
+    world.dynamic["synchronous_mode"] = False
+
+    assert world.reload() == HOLD
+    assert world.reload(synchronous_standby_names="a2") == "FIRST 2 (a2,remote_unverified)"
