@@ -5,20 +5,46 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
+from kanjo.cli import sites_lab
 from kanjo.cli.arguments import example
 from kanjo.cli.files import writable, written
-from kanjo.cli.reply import Facts, Reply, Table
+from kanjo.cli.reply import Facts, Part, Reply, Table
 
 if TYPE_CHECKING:
     from kanjo.sites import Topology
+    from kanjo.sites.operate.desk import Desk
+    from kanjo.sites.operate.standing import Loss, NodeStanding, SiteStanding, Standing
 
-app = typer.Typer(name="sites", help="Two clouds, one ledger: check the topology, write the files of every host.")
+app = typer.Typer(
+    name="sites", help="Two clouds, one ledger: how both stand, what operators do, a lab, the files of every host."
+)
+app.add_typer(sites_lab.app)
 
 TopologyOption = Annotated[
     Path, typer.Option("--topology", metavar="FILE.toml", help="The sites (docs/reference/sites-toml.md).")
 ]
+
+
+DeskOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--desk",
+        metavar="FILE.json",
+        help="The administrator's terminal (docs/reference/desk.md); that of the lab under KANJO_HOME if not given.",
+    ),
+]
+
+
+@app.command(epilog=example("kanjo sites status", "kanjo sites status --json"))
+def status(desk: DeskOption = None) -> Reply:
+    """Show who is primary and in step, lags, mode and epoch, and what would be lost if the serving site went now."""
+    from kanjo.sites.operate.look import look
+
+    found = look(_desk(desk))
+    return Reply(msgspec.to_builtins(found), _shown(found))
 
 
 @app.command(epilog=example("kanjo sites check --topology sites.toml"))
@@ -52,6 +78,57 @@ def render(
     listed = [{"path": file.path, "host": file.host, "place": file.place, "secret": file.secret} for file in files]
     content = {"out": str(out), "files": listed}
     return Reply(content, [Facts({"written": len(files), "into": str(out), "begin with": str(out / "README.md")})])
+
+
+def _desk(file: Path | None) -> Desk:
+    from kanjo.sites.operate.desk import read_desk
+
+    if file is not None:
+        return read_desk(file)
+    from kanjo.sites.lab import Lab, choose
+
+    return Lab(choose(None)).desk()
+
+
+def _shown(found: Standing) -> list[Part]:
+    register = found.register
+    facts = {
+        "serving": "unknown: the register does not answer" if register is None else f"site {register.site or '-'}",
+        "epoch": "-" if register is None else str(register.epoch),
+        "mode": "-" if register is None else register.mode,
+        "since": "-" if register is None else f"{register.at}, {' and '.join(register.by)}: {register.reason}",
+        "if it went now": _lost(found.loss),
+    }
+    sites = [_site_row(site) for site in found.sites]
+    nodes = [_node_row(node) for node in found.nodes]
+    return [
+        Facts(facts),
+        Table(
+            ["site", "serves", "takes writes", "policy", "link", "log kept for the other", "a commit waits for"], sites
+        ),
+        Table(["site", "node", "role", "state", "in step", "timeline", "behind bytes", "behind s"], nodes),
+        *(f"WARNING: {warning}" for warning in found.warnings),
+    ]
+
+
+def _lost(loss: Loss) -> str:
+    if loss.nothing:
+        return f"nothing answered would be lost ({loss.why})"
+    amount = "an UNKNOWN amount" if loss.bytes is None else f"{loss.bytes:,} bytes, {loss.seconds or 0:.1f} s"
+    return f"{amount} of answered transactions WOULD BE LOST ({loss.why})"
+
+
+def _site_row(site: SiteStanding) -> list[object]:
+    kept = "-" if site.slot_bytes is None else site.slot_bytes
+    words = ["yes" if site.serving else "no", "yes" if site.writes else "no", site.mode or "-", site.link or "-"]
+    return [site.name, *words, kept, site.rule or "-"]
+
+
+def _node_row(node: NodeStanding) -> list[object]:
+    behind_s = "-" if node.lag_s is None else f"{node.lag_s:.3f}"
+    behind = "-" if node.lag_bytes is None else node.lag_bytes
+    in_step = "yes" if node.in_step else "-"
+    return [node.site, node.name, node.role, node.state, in_step, str(node.timeline or "-"), behind, behind_s]
 
 
 def _sound(file: Path) -> Topology:

@@ -5,6 +5,6 @@ bring-up, and does damage on order; nothing of it is for production. Start readi
 `bring_up.py` (the order), `made.py` (the files) and `watch.py` (why no process is left behind).
 """
 
-from kanjo.sites.lab.lab import Lab, choose
+from kanjo.sites.lab.lab import Lab, LabStatus, PartStatus, choose
 
-__all__ = ["Lab", "choose"]
+__all__ = ["Lab", "LabStatus", "PartStatus", "choose"]

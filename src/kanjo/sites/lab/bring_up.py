@@ -1,16 +1,17 @@
-"""The bring-up in the order of multicloud.md 4.1: register and links, site A, then site B behind it, then both at once."""
+"""The bring-up, each step when the one before holds: register and links, site A, site B behind it, then `required`."""
 
 from __future__ import annotations
 
 import http.client
 from collections.abc import Callable
+from functools import partial
 
-import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from kanjo.db import migrate_to, reach
-from kanjo.sites import Site, Topology
+from kanjo.errors import SystemFailed
+from kanjo.sites import Node, Site, Topology
 from kanjo.sites.lab.ground import Ground, Made
 from kanjo.sites.lab.made import BANK, PERSONS
 from kanjo.sites.lab.parts import Part, parts, start
@@ -63,7 +64,7 @@ def bring_up(ground: Ground, made: Made, desk: Desk, tell: Tell) -> None:
     tell(f"from now on an answer waits for site {b.name}")
     attach(ground, desk, a, b)
     for node in b.nodes[1:]:
-        until(f"{node.name} follows", lambda n=node: _is_streaming(desk, n), within_s=COPY_S, see=str(ground.log(node.name)))
+        _until_streams(ground, desk, node)
 
 
 def attach(ground: Ground, desk: Desk, a: Site, b: Site) -> None:
@@ -81,7 +82,9 @@ def in_step(desk: Desk, a: Site, b: Site) -> bool:
     if leader is None:
         return False
     with desk.database(leader) as connection:
-        sync = [name for name, state, sync, *_ in connection.execute(FOLLOWERS) if state == "streaming" and sync == "sync"]
+        sync = [
+            name for name, state, sync, *_ in connection.execute(FOLLOWERS) if state == "streaming" and sync == "sync"
+        ]
     return any(name in a.node_names for name in sync) and any(name in b.node_names for name in sync)
 
 
@@ -120,8 +123,6 @@ def _roles(desk: Desk, a: Site, b: Site, made: Made) -> None:
 
 
 def _answers(desk: Desk) -> bool:
-    from kanjo.errors import SystemFailed
-
     try:
         return desk.register.read().epoch >= 0
     except SystemFailed:
@@ -148,12 +149,8 @@ def _has_role(desk: Desk, site: Site) -> bool:
 
 def _until_quorum(ground: Ground, site: Site) -> None:
     for member in site.etcd:
-        until(
-            f"{member.name} has a leader",
-            lambda m=member: _healthy(m.host, m.client_port),
-            within_s=SERVICE_S,
-            see=str(ground.log(member.name)),
-        )
+        healthy = partial(_healthy, member.host, member.client_port)
+        until(f"{member.name} has a leader", healthy, within_s=SERVICE_S, see=str(ground.log(member.name)))
 
 
 def _healthy(host: str, port: int) -> bool:
@@ -178,9 +175,9 @@ def _until_follows(ground: Ground, desk: Desk, site: Site, part: Part) -> None:
     until(f"{part.name} follows the primary", follows, within_s=COPY_S, see=str(ground.log(part.name)))
 
 
-def _is_streaming(desk: Desk, node: object) -> bool:
-    from kanjo.sites import Node
+def _until_streams(ground: Ground, desk: Desk, node: Node) -> None:
+    def streams() -> bool:
+        told = desk.ask(node, "/patroni")
+        return told is not None and told.get("replication_state") == "streaming"
 
-    assert isinstance(node, Node)
-    told = desk.ask(node, "/patroni")
-    return told is not None and told.get("replication_state") == "streaming"
+    until(f"{node.name} follows its leader", streams, within_s=COPY_S, see=str(ground.log(node.name)))

@@ -1,4 +1,4 @@
-"""Where a lab lives: folders, locks, and who runs its processes (as root: somebody else, as with the embedded server)."""
+"""Where a lab lives: folders, locks, and who runs its processes (as root: another user, as the embedded server)."""
 
 from __future__ import annotations
 
@@ -166,7 +166,10 @@ def _interpreter(account: Account) -> tuple[tuple[str, ...], str]:
     script = f"import sys, {', '.join(PACKAGES)}; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
     for python in (sys.executable, f"/usr/bin/python3.{sys.version_info.minor}"):
         with contextlib.suppress(OSError):
-            if subprocess.run([python, "-S", "-c", script], capture_output=True, check=False, **spawning).returncode == 0:
+            if (
+                subprocess.run([python, "-S", "-c", script], capture_output=True, check=False, **spawning).returncode
+                == 0
+            ):
                 return (python, "-S"), path
     raise SystemFailed(
         "interpreter-unreachable",

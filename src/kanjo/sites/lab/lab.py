@@ -12,11 +12,22 @@ from pathlib import Path
 
 import msgspec
 
-from kanjo.errors import Refused
+from kanjo.errors import KanjoError, Refused
 from kanjo.sites.lab import made as makes
 from kanjo.sites.lab.bring_up import bring_up, dsn
 from kanjo.sites.lab.ground import Ground, Made, read_record
-from kanjo.sites.lab.parts import Part, chosen, end_all, is_database, parts, running, send, start
+from kanjo.sites.lab.parts import (
+    Part,
+    chosen,
+    end_all,
+    is_database,
+    is_stopped,
+    memory_bytes,
+    parts,
+    running,
+    send,
+    start,
+)
 from kanjo.sites.lab.watch import await_watchers, used
 from kanjo.sites.link.status import LinkStatus
 from kanjo.sites.link.valve import LinkMode
@@ -97,19 +108,17 @@ class Lab:
                     kind=part.kind,
                     site=part.site,
                     running=bool(own),
-                    frozen=any(_is_stopped(process) for process in own),
+                    frozen=any(is_stopped(process) for process in own),
                     process_count=len(own),
-                    memory_mib=sum(_memory(process) for process in own) >> 20,
+                    memory_mib=sum(memory_bytes(process) for process in own) >> 20,
                     database=any(map(is_database, own)) if part.kind == "node" else None,
                 )
             )
         links = []
         for site in desk.topology.sites:
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(KanjoError):
                 links.append(desk.link(site.name).status())
-        return LabStatus(
-            str(self.ground.folder), str(self.ground.desk), dsn(self.ground, desk.topology), found, links
-        )
+        return LabStatus(str(self.ground.folder), str(self.ground.desk), dsn(self.ground, desk.topology), found, links)
 
     def desk(self) -> Desk:
         """The operator's desk of this lab. Error: `lab-missing`."""
@@ -155,7 +164,7 @@ class Lab:
         """Take the lab's own damage back: thaw, start, open the link. Returns the ends that a fence keeps cut."""
         self.start([])
         for own in running(self.ground).values():
-            send([process for process in own if _is_stopped(process)], signal.SIGCONT)
+            send([process for process in own if is_stopped(process)], signal.SIGCONT)
         fenced = []
         desk = self.desk()
         for site in desk.topology.sites:
@@ -229,24 +238,3 @@ class Lab:
         processes = chosen(self.ground, wanted, every)
         send(processes, number)
         return len(processes)
-
-
-def _is_stopped(process: object) -> bool:
-    import psutil
-
-    assert isinstance(process, psutil.Process)
-    with contextlib.suppress(psutil.Error):
-        return bool(process.status() == psutil.STATUS_STOPPED)
-    return False
-
-
-def _memory(process: object) -> int:
-    """Its own and its share of what is shared, where the kernel tells; else what is resident."""
-    import psutil
-
-    assert isinstance(process, psutil.Process)
-    with contextlib.suppress(psutil.Error):
-        return int(process.memory_full_info().pss)
-    with contextlib.suppress(psutil.Error):
-        return int(process.memory_info().rss)
-    return 0

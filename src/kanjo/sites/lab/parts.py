@@ -121,8 +121,24 @@ def _part_of(ground: Ground, arguments: list[str]) -> str | None:
 def is_database(process: psutil.Process) -> bool:
     """Whether a process of a node is the database rather than its Patroni."""
     with contextlib.suppress(psutil.Error):
-        return process.name() == "postgres"
+        return bool(process.name() == "postgres")
     return False
+
+
+def is_stopped(process: psutil.Process) -> bool:
+    """Whether it stands still after a SIGSTOP."""
+    with contextlib.suppress(psutil.Error):
+        return bool(process.status() == psutil.STATUS_STOPPED)
+    return False
+
+
+def memory_bytes(process: psutil.Process) -> int:
+    """Its own memory and its share of what is shared; what is resident where the kernel does not tell that."""
+    with contextlib.suppress(psutil.Error):
+        return int(process.memory_full_info().pss)
+    with contextlib.suppress(psutil.Error):
+        return int(process.memory_info().rss)
+    return 0
 
 
 def chosen(ground: Ground, names: Iterable[str], known: Iterable[str]) -> list[psutil.Process]:

@@ -1,4 +1,4 @@
-"""A link end's and the register's configuration (docs/reference/link.md, register.md): JSON, written from the topology."""
+"""What a link's end and the register read (docs/reference/link.md, register.md): JSON, from the topology."""
 
 from __future__ import annotations
 

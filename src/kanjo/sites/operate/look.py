@@ -1,0 +1,93 @@
+"""Ask everybody at once how things stand."""
+
+from __future__ import annotations
+
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+
+from kanjo.errors import KanjoError
+from kanjo.sites.operate.desk import Desk
+from kanjo.sites.operate.sql import FOLLOWERS, IN_RECOVERY, RULE, SLOT
+from kanjo.sites.operate.standing import (
+    Follower,
+    LeaderFacts,
+    NodeFacts,
+    RegisterFacts,
+    SiteFacts,
+    Standing,
+    standing,
+)
+from kanjo.sites.policy import is_standby, policy_of
+from kanjo.sites.topology import Node, Site
+
+WORKERS_MAX = 16
+
+
+def look(desk: Desk) -> Standing:
+    """How things stand now; whoever does not answer within seconds is shown as silent."""
+    with ThreadPoolExecutor(WORKERS_MAX) as crew:
+        register = crew.submit(read_register, desk)
+        sites = [crew.submit(read_site, desk, site) for site in desk.topology.sites]
+        return standing(register.result(), tuple(site.result() for site in sites))
+
+
+def read_register(desk: Desk) -> RegisterFacts | None:
+    """What the register says; None when it is silent."""
+    with contextlib.suppress(KanjoError):
+        state = desk.register.read()
+        return RegisterFacts(
+            site=state.site,
+            epoch=state.epoch,
+            mode=state.mode.value,
+            doors=state.doors.value,
+            reason=state.reason,
+            by=state.by,
+            at=state.at,
+        )
+    return None
+
+
+def read_site(desk: Desk, site: Site) -> SiteFacts:
+    """What a site's nodes, its leader's database and its end of the link say."""
+    with ThreadPoolExecutor(WORKERS_MAX) as crew:
+        told = list(crew.map(lambda node: desk.ask(node, "/patroni"), site.nodes))
+        leads = list(crew.map(desk.leads, site.nodes))
+    leader = next((node for node, yes in zip(site.nodes, leads, strict=True) if yes), None)
+    dynamic = desk.dynamic(site) if any(one is not None for one in told) else None
+    link = None
+    with contextlib.suppress(KanjoError):
+        link = desk.link(site.name).status().mode.value
+    return SiteFacts(
+        name=site.name,
+        nodes=tuple(NodeFacts(name=node.name, told=one) for node, one in zip(site.nodes, told, strict=True)),
+        mode=None if dynamic is None else policy_of(dynamic).mode,
+        is_standby=None if dynamic is None else is_standby(dynamic),
+        leader=None if leader is None else leader.name,
+        database=None if leader is None else read_leader(desk, leader, desk.topology.other(site.name).slot),
+        link=link,
+    )
+
+
+def read_leader(desk: Desk, node: Node, slot: str) -> LeaderFacts | None:
+    """What the leader's database says; None when it does not answer."""
+    with contextlib.suppress(psycopg.Error), desk.database(node) as connection:
+        row = connection.execute(IN_RECOVERY).fetchone()
+        if row is None or row[0]:
+            return LeaderFacts(writes=False)
+        followers = tuple(
+            Follower(name=name, streaming=state == "streaming", is_sync=sync == "sync", lag_bytes=lag, lag_s=seconds)
+            for name, state, sync, lag, seconds in connection.execute(FOLLOWERS)
+        )
+        rule = connection.execute(RULE).fetchone()
+        kept = connection.execute(SLOT, (slot,)).fetchone()
+        assert rule is not None
+        return LeaderFacts(
+            writes=True,
+            rule=rule[0],
+            position=rule[2],
+            followers=followers,
+            slot_bytes=None if kept is None else kept[1],
+        )
+    return None

@@ -1,0 +1,216 @@
+"""How things stand over both sites, and what would be lost if the serving one went now. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from kanjo.sites.names import REMOTE_UNVERIFIED
+from kanjo.sites.topology import Mode
+
+Role: TypeAlias = Literal["primary", "standby-leader", "replica", "silent"]
+
+
+class Follower(msgspec.Struct, frozen=True, kw_only=True):
+    """A node as its primary sees it."""
+
+    name: str
+    streaming: bool
+    is_sync: bool
+    lag_bytes: int
+    lag_s: float
+
+
+class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node's Patroni says: nothing at all, when it is silent."""
+
+    name: str
+    told: dict[str, Any] | None = None
+
+
+class LeaderFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the database of a site's leader says; `position` only of one that takes writes."""
+
+    writes: bool
+    rule: str = ""
+    position: int | None = None
+    followers: tuple[Follower, ...] = ()
+    slot_bytes: int | None = None
+
+
+class SiteFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found of a site; None for what did not answer. `mode` is the policy in its own configuration."""
+
+    name: str
+    nodes: tuple[NodeFacts, ...]
+    mode: Mode | None = None
+    is_standby: bool | None = None
+    leader: str | None = None
+    database: LeaderFacts | None = None
+    link: str | None = None
+
+
+class RegisterFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """The register's last change."""
+
+    site: str | None
+    epoch: int
+    mode: Mode
+    doors: str
+    reason: str
+    by: tuple[str, ...]
+    at: str
+
+
+class NodeStanding(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of the table. `in_step`: a commit waits for this node, and it streams."""
+
+    site: str
+    name: str
+    role: Role
+    state: str
+    in_step: bool
+    timeline: int | None
+    lag_bytes: int | None
+    lag_s: float | None
+
+
+class SiteStanding(msgspec.Struct, frozen=True, kw_only=True):
+    """A site as a whole. `writes`: its leader takes writes, whatever the register says of it."""
+
+    name: str
+    serving: bool
+    leader: str | None
+    writes: bool
+    mode: Mode | None
+    rule: str
+    link: str | None
+    slot_bytes: int | None
+
+
+class Loss(msgspec.Struct, frozen=True, kw_only=True):
+    """What answered transactions would be missing if the serving site went now. `bytes` None: nobody knows."""
+
+    nothing: bool
+    bytes: int | None
+    seconds: float | None
+    why: str
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that `kanjo sites status` shows."""
+
+    register: RegisterFacts | None
+    sites: tuple[SiteStanding, ...]
+    nodes: tuple[NodeStanding, ...]
+    loss: Loss
+    warnings: tuple[str, ...]
+
+
+def standing(register: RegisterFacts | None, sites: tuple[SiteFacts, ...]) -> Standing:
+    """The whole of it, from what was found."""
+    serving = None if register is None else register.site
+    primary = next((site for site in sites if site.name == serving), None)
+    nodes = tuple(_node(site, node, primary) for site in sites for node in site.nodes)
+    told = tuple(_site(site, serving) for site in sites)
+    return Standing(
+        register=register,
+        sites=told,
+        nodes=nodes,
+        loss=loss(register, told, nodes),
+        warnings=tuple(_warnings(register, told, nodes)),
+    )
+
+
+def loss(register: RegisterFacts | None, sites: tuple[SiteStanding, ...], nodes: tuple[NodeStanding, ...]) -> Loss:
+    """Only where both records say `required` is nothing lost; else as much as the other site is behind."""
+    if register is None:
+        return Loss(nothing=False, bytes=None, seconds=None, why="the register does not answer, so nobody knows")
+    serving = next((site for site in sites if site.serving), None)
+    if serving is None:
+        return Loss(nothing=True, bytes=0, seconds=0.0, why="no site was appointed yet")
+    if register.mode == "required" and serving.mode in ("required", None):
+        waits = any(node.in_step and node.site != serving.name for node in nodes)
+        why = "an answer waits for the other site" if waits else "no answer leaves: the other site is not in step"
+        return Loss(nothing=True, bytes=0, seconds=0.0, why=why)
+    behind = [node for node in nodes if node.site != serving.name and node.lag_bytes is not None]
+    if not behind:
+        why = f"site {serving.name} answers alone, and how far the other one is behind is not known"
+        return Loss(nothing=False, bytes=None, seconds=None, why=why)
+    best = min(behind, key=lambda node: node.lag_bytes or 0)
+    why = f"site {serving.name} answers alone; {best.name} is this far behind"
+    return Loss(nothing=False, bytes=best.lag_bytes, seconds=best.lag_s, why=why)
+
+
+def _site(site: SiteFacts, serving: str | None) -> SiteStanding:
+    database = site.database
+    return SiteStanding(
+        name=site.name,
+        serving=site.name == serving,
+        leader=site.leader,
+        writes=database is not None and database.writes,
+        mode=site.mode,
+        rule="" if database is None else database.rule,
+        link=site.link,
+        slot_bytes=None if database is None else database.slot_bytes,
+    )
+
+
+def _node(site: SiteFacts, node: NodeFacts, primary: SiteFacts | None) -> NodeStanding:
+    told = node.told or {}
+    database = None if primary is None else primary.database
+    seen = {} if database is None else {follower.name: follower for follower in database.followers}
+    follower = seen.get(node.name)
+    role = _role(site, node)
+    lag_bytes = lag_s = None
+    if follower is not None:
+        lag_bytes, lag_s = follower.lag_bytes, follower.lag_s
+    elif database is not None and database.position is not None and role in ("replica", "standby-leader"):
+        received = (told.get("xlog") or {}).get("received_location")
+        lag_bytes = None if received is None else max(0, database.position - int(received))
+    return NodeStanding(
+        site=site.name,
+        name=node.name,
+        role=role,
+        state=str(told.get("replication_state") or told.get("state") or "no answer"),
+        in_step=follower is not None and follower.is_sync and follower.streaming,
+        timeline=told.get("timeline"),
+        lag_bytes=lag_bytes,
+        lag_s=lag_s,
+    )
+
+
+def _role(site: SiteFacts, node: NodeFacts) -> Role:
+    if node.told is None:
+        return "silent"
+    if node.name == site.leader:
+        writes = site.database is not None and site.database.writes
+        return "primary" if writes else "standby-leader"
+    return "primary" if node.told.get("role") == "primary" else "replica"
+
+
+def _warnings(
+    register: RegisterFacts | None, sites: tuple[SiteStanding, ...], nodes: tuple[NodeStanding, ...]
+) -> Iterator[str]:
+    """What a tired operator must not overlook, the worst first."""
+    writing = [site.name for site in sites if site.writes]
+    if len(writing) > 1:
+        yield f"both sites take writes ({' and '.join(writing)}): only the one that the register names may be used"
+    for site in sites:
+        if site.writes and register is not None and not site.serving:
+            yield f"site {site.name} takes writes, but the register names {register.site}: leave its policy alone"
+        if site.serving and not site.writes:
+            yield f"site {site.name} serves by the register, but takes no writes now"
+        if site.serving and register is not None and site.mode is not None and site.mode != register.mode:
+            yield f"the register says {register.mode}, site {site.name} itself says {site.mode}"
+        if site.serving and REMOTE_UNVERIFIED in site.rule:
+            yield "the other site was not seen on this timeline yet: no answer leaves"
+        if site.link not in (None, "open"):
+            yield f"the link is {site.link} at site {site.name}"
+    if register is not None and register.mode == "detached":
+        yield f"detached since epoch {register.epoch}: {register.reason}"
+    for node in nodes:
+        if node.role == "silent":
+            yield f"{node.name} does not answer"
