@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +21,7 @@ from kanjo.bench import BENCHES
 from kanjo.bench.figure import Aim
 from kanjo.bench.filing import RECORDS
 from kanjo.cli.app import main
-from kanjo.cli.bench import NAMES
+from kanjo.cli.bench import NAMES, SITES_NAMES
 
 pytestmark = pytest.mark.xdist_group("bench")  # one durable server is enough
 
@@ -35,6 +38,9 @@ ISSUED = {
     "long": ("higher", 0.3, 1.0),
     "long-others": ("lower", 3, 1.0),
     "load": ("higher", 0.5, 0.8),
+    "sites-online": ("higher", 0.5, 0.8),
+    "sites-cut": ("higher", 0.6, 0.9),
+    "sites-commit": ("lower", 2.0, 1.3),
 }
 """What each ratio must reach, and the aim."""
 
@@ -69,7 +75,7 @@ def databases_of_benches(server: db.Database) -> list[str]:
 
 def test_command_knows_every_bench_and_what_it_must_reach() -> None:
     """Names and limits are those that were asked for."""
-    assert list(NAMES) == list(BENCHES)
+    assert [*NAMES, *SITES_NAMES] == list(BENCHES)
     assert {name: found.aim for name, found in BENCHES.items()} == {
         name: Aim(better=better, must=must, aim=aim)  # type: ignore[arg-type]
         for name, (better, must, aim) in ISSUED.items()
@@ -78,14 +84,14 @@ def test_command_knows_every_bench_and_what_it_must_reach() -> None:
 
 @pytest.fixture(scope="module")
 def ran(durable_server: db.Database, durable_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    """All benches, once, a thousand times smaller than they are."""
+    """All benches of one server, once, a thousand times smaller than they are."""
     out = tmp_path_factory.mktemp("bench") / "figures.json"
     done = bench(durable_home, "all", "--scale", "0.001", "--rounds", "1", "--out", str(out))
     assert done.returncode == 0, done.stderr
     return Ran(json.loads(done.stdout)["benches"], json.loads(out.read_text()), done.stderr)
 
 
-@pytest.mark.parametrize("name", BENCHES)
+@pytest.mark.parametrize("name", NAMES)
 def test_bench_measures(ran: Ran, name: str) -> None:
     """The names of design 9, figures of work that was done, and progress on standard error."""
     [found] = [one for one in ran.benches if one["bench"] == name]
@@ -99,10 +105,29 @@ def test_bench_measures(ran: Ran, name: str) -> None:
 
 def test_figures_are_kept_with_their_machine(ran: Ran) -> None:
     """The file holds what was printed, in the order of the list, and what it was measured on."""
-    assert [found["bench"] for found in ran.benches] == list(BENCHES)
+    assert [found["bench"] for found in ran.benches] == list(NAMES)
     assert ran.kept["benches"] == ran.benches
     assert ran.kept["machine"]["settings"]["fsync"] == "on"
     assert ran.kept["scale"] == 0.001
+
+
+@pytest.mark.skipif(shutil.which("etcd") is None, reason="needs etcd for a lab of two sites")
+def test_two_sites_are_measured_and_end(durable_server: db.Database, durable_home: Path) -> None:
+    """A lab is brought up for the bench, waits for both sites, and leaves no process behind."""
+    done = bench(durable_home, "sites-commit", "--scale", "0.02", "--rounds", "1")
+
+    assert done.returncode == 0, done.stderr
+    [found] = json.loads(done.stdout)["benches"]
+    assert found["value"] > found["yardstick"] == 10.0, "an answer came before the other site can have had the commit"
+    assert not [line for line in _command_lines() if b"kanjo-bench-" in line and b"/lab/" in line]
+
+
+def _command_lines() -> Iterator[bytes]:
+    """Of all processes."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                yield (entry / "cmdline").read_bytes()
 
 
 def test_benches_leave_no_database(ran: Ran, durable_server: db.Database) -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kanjo import db
 from kanjo.bench.bank import Bank
 from kanjo.bench.hand import Hand
+
+if TYPE_CHECKING:
+    from kanjo.sites.lab import Lab
 
 
 class Ground:
@@ -40,8 +44,19 @@ class Ground:
 
     def bank(self, accounts: int) -> Bank:
         """A bank of so many accounts in a database of its own."""
-        database = self.database()
+        return self.bank_in(self.database(), accounts)
+
+    def bank_in(self, database: db.Database, accounts: int) -> Bank:
+        """The same in a database that holds no ledger yet."""
         return Bank(database, accounts, self._stack.enter_context(database.connect(autocommit=True)))
+
+    def lab(self) -> Lab:
+        """Two sites, up for as long as the bench. It needs the extra `sites`."""
+        from kanjo.sites.lab import Lab
+
+        folder = self.folder / "lab"
+        self.folder.chmod(0o711)
+        return self._stack.enter_context(Lab(folder).while_used(lambda _: None))
 
     def hire(self, database: db.Database | None = None) -> Hand:
         """A process that works on the database."""

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from kanjo import db
+from kanjo.bench.apart import SitesCommit, SitesCut, SitesOnline
 from kanjo.bench.bench import Bench, measure
 from kanjo.bench.beside import Before, Long, LongOthers
 from kanjo.bench.cutting import CenterCut, CenterCutScale
@@ -29,6 +30,9 @@ BENCHES: dict[str, type[Bench]] = {
         Long,
         LongOthers,
         Load,
+        SitesOnline,
+        SitesCut,
+        SitesCommit,
     )
 }
 

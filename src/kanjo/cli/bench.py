@@ -35,14 +35,16 @@ NAMES = (
     "long-others",
     "load",
 )
-"""All benches, told here so that the help need not wait for their room."""
-ALL = "all"
+SITES_NAMES = ("sites-online", "sites-cut", "sites-commit")
+"""All benches, told here so that the help need not wait for their room; those of two sites need etcd."""
+GROUPS = {"all": NAMES, "sites": SITES_NAMES}
 
 
 def bench_name(word: str) -> str:
-    """The name of a bench, or all."""
-    if word not in (*NAMES, ALL):
-        raise typer.BadParameter(f"there is no bench {word!r}; there are {', '.join(NAMES)}, and {ALL}")
+    """The name of a bench, or of a group of them."""
+    if word not in (*NAMES, *SITES_NAMES, *GROUPS):
+        named = ", ".join((*NAMES, *SITES_NAMES))
+        raise typer.BadParameter(f"there is no bench {word!r}; there are {named}, and {' and '.join(GROUPS)}")
     return word
 
 
@@ -50,7 +52,12 @@ def bench_name(word: str) -> str:
 def bench(
     names: Annotated[
         list[str],
-        typer.Argument(parser=bench_name, metavar="NAME...", help=f"{', '.join(NAMES)}, or all of them: {ALL}."),
+        typer.Argument(
+            parser=bench_name,
+            metavar="NAME...",
+            help=f"{', '.join(NAMES)}; all of these: all. Two sites in a lab, which need etcd: "
+            f"{', '.join(SITES_NAMES)}; all of these: sites.",
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option(help="Keep the figures here, with the machine they were measured on.", dir_okay=False)
@@ -71,7 +78,7 @@ def bench(
     """
     from kanjo.bench import machine, run
 
-    wanted = list(NAMES) if ALL in names else list(dict.fromkeys(names))
+    wanted = list(dict.fromkeys(name for word in names for name in GROUPS.get(word, (word,))))
     with _server(here) as server:
         facts = machine(server)
         figures = run(server, wanted, rounds=rounds, scale=scale, watch=say)
