@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import pytest
-from runbook import Runbook
+from runbook import NO_ETCD, Runbook, open_folder
 
 from kanjo.sites.lab import Lab
 
@@ -17,16 +15,14 @@ from kanjo.sites.lab import Lab
 @contextmanager
 def _brought_up() -> Iterator[Runbook]:
     if shutil.which("etcd") is None:
-        pytest.skip("the scenarios of two sites need etcd (Debian: etcd-server); `make test-sites` installs it")
-    folder = Path(tempfile.mkdtemp(prefix="kanjo-lab-"))
-    folder.chmod(0o711)
-    lab = Lab(folder / "lab")
-    try:
-        with lab.while_used(lambda _: None):
-            yield Runbook(lab)
-    finally:
-        lab.down()
-        shutil.rmtree(folder)
+        pytest.skip(NO_ETCD)
+    with open_folder() as folder:
+        lab = Lab(folder)
+        try:
+            with lab.while_used(lambda _: None):
+                yield Runbook(lab)
+        finally:
+            lab.down()
 
 
 @pytest.fixture

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -21,8 +24,10 @@ from kanjo.sites.person import Signature
 from kanjo.sites.register.entry import digest_of_change
 
 CALLERS = 3
+NO_ETCD = "the scenarios of two sites need etcd (Debian: etcd-server); `make test-sites` installs it"
 ANSWER_S_MAX = 90.0
 REPLAY_S_MAX = 15.0
+END_S_MAX = 1.0
 MAKE = "CREATE TABLE IF NOT EXISTS public.answered (id bigint PRIMARY KEY)"
 
 
@@ -51,7 +56,7 @@ class Callers:
     def end(self) -> None:
         self._stop.set()
         for thread in self._threads:
-            thread.join(ANSWER_S_MAX)
+            thread.join(END_S_MAX)  # one that waits for an answer that never comes ends with the lab
 
     def count(self) -> int:
         return len(self.answers)
@@ -157,3 +162,14 @@ def wait_until(condition: Callable[[], object], what: str, within_s: float = ANS
     while not condition():
         assert time.monotonic() < until_s, f"not within {within_s:g} s: {what}"
         time.sleep(0.05)
+
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """A folder that the user of the lab's processes can reach, also when we are root."""
+    folder = Path(tempfile.mkdtemp(prefix="kanjo-lab-"))
+    folder.chmod(0o711)
+    try:
+        yield folder / "lab"
+    finally:
+        shutil.rmtree(folder)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 import time
 
 import pytest
-from runbook import Runbook, wait_until
+from runbook import NO_ETCD, Runbook, open_folder, wait_until
 
 from kanjo.errors import Refused
+from kanjo.sites.lab import Lab
 from kanjo.sites.lab.parts import running
+from kanjo.sites.operate.perform import perform
+from kanjo.sites.operate.plan import Step
 
 pytestmark = [pytest.mark.sites, pytest.mark.xdist_group("sites-lab")]
 
@@ -70,11 +76,33 @@ def test_t20_planned_moves_there_and_back_lose_nothing(shared: Runbook) -> None:
     assert shared.lost(callers, "b") == set()
 
 
+def test_a_move_interrupted_after_every_step_is_finished_by_the_same_command(shared: Runbook) -> None:
+    """Each time the operator is killed after one more step; he gives the same command again, and it goes on there."""
+    wait_until(lambda: _every_node_well(shared), "every node well")
+
+    def interrupted(step: Step, how: str) -> None:
+        if how == "done":
+            raise KeyboardInterrupt
+
+    with shared.callers() as callers:
+        for _ in range(20):
+            plan = shared.plan("switchover", "b", "interrupted")
+            try:
+                perform(shared.desk, plan, shared.sign(plan), interrupted)
+                break
+            except KeyboardInterrupt:
+                continue
+        else:
+            pytest.fail("it never ended")
+        callers.wait_for_more(20)
+    assert shared.lost(callers, "b") == set()
+    wait_until(lambda: _every_node_well(shared), "every node well")
+    shared.order("switchover", "a")
+
+
 def test_one_person_alone_moves_nothing(shared: Runbook) -> None:
     """A second signature is missing: refused before anything is touched."""
     wait_until(lambda: _every_node_well(shared), "every node well")
-    from kanjo.sites.operate.perform import perform
-
     plan = shared.plan("switchover", "b")
     with pytest.raises(Refused) as refused:
         perform(shared.desk, plan, shared.sign(plan)[:1], lambda step, how: None)
@@ -110,6 +138,27 @@ def test_no_process_is_left_when_the_lab_is_down(runbook: Runbook) -> None:
     runbook.lab.down()
 
     assert running(runbook.lab.ground) == {}
+
+
+def test_no_process_is_left_when_bring_up_is_killed() -> None:
+    """`lab up` itself is killed while it starts the first site: its watcher ends what it started."""
+    if shutil.which("etcd") is None:
+        pytest.skip(NO_ETCD)
+    with open_folder() as folder:
+        command = [sys.executable, "-m", "kanjo.cli", "sites", "lab", "up", "--home", str(folder)]
+        up = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        try:
+            assert up.stderr is not None
+            for line in up.stderr:
+                if "the first node" in line:
+                    break
+            lab = Lab(folder)
+            wait_until(lambda: "a1" in running(lab.ground), "a1 begun")
+        finally:
+            up.kill()
+            up.communicate()
+
+        wait_until(lambda: not running(lab.ground), "nothing of the lab lives", within_s=20)
 
 
 def _every_node_well(shared: Runbook) -> bool:

@@ -102,6 +102,8 @@ class _Performing:
             case plans.SetPolicy(site, mode):
                 dynamic = self._desk.dynamic(self._site(site))
                 return dynamic is not None and policy_of(dynamic).mode == mode
+            case plans.AwaitAnswers(site):
+                return self._desk.dynamic(self._site(site)) is not None
             case plans.Demote(site):
                 return is_standby(self._desk.dynamic(self._site(site)))
             case plans.AwaitStopped(site):

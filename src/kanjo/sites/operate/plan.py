@@ -44,6 +44,12 @@ class SetPolicy(msgspec.Struct, frozen=True, tag="set-policy"):
     mode: PolicyMode
 
 
+class AwaitAnswers(msgspec.Struct, frozen=True, tag="await-answers"):
+    """Wait until a node and the quorum of this site answer."""
+
+    site: str
+
+
 class Demote(msgspec.Struct, frozen=True, tag="demote"):
     """Make this site a standby of the other one, through its end of the link."""
 
@@ -97,6 +103,7 @@ Step: TypeAlias = (
     | Cut
     | Heal
     | SetPolicy
+    | AwaitAnswers
     | Demote
     | AwaitStopped
     | Promote
@@ -169,7 +176,7 @@ def steps(command: Command, site: str, other: str) -> tuple[Step, ...]:
             return (AwaitFollows(site), SetPolicy(site, "required"), AwaitInStep(site), Enter())
         case "rejoin":
             joined: tuple[Step, ...] = (AwaitFollows(site), SetPolicy(site, "required"), AwaitInStep(site), Enter())
-            return (Demote(other), Admit(site), Heal(), *joined)
+            return (AwaitAnswers(other), Demote(other), Admit(site), Heal(), *joined)
 
 
 def plan(
