@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from runbook import NO_ETCD, Runbook, open_folder, wait_until
@@ -145,7 +146,7 @@ def test_no_process_is_left_when_bring_up_is_killed() -> None:
     if shutil.which("etcd") is None:
         pytest.skip(NO_ETCD)
     with open_folder() as folder:
-        command = [sys.executable, "-m", "kanjo.cli", "sites", "lab", "up", "--home", str(folder)]
+        command = [Path(sys.executable).with_name("kanjo"), "sites", "lab", "up", "--home", str(folder)]
         up = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
         try:
             assert up.stderr is not None
