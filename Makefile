@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-crash soak lint format lock clean
+.PHONY: help setup demo test test-sites test-crash soak lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -28,6 +28,12 @@ lint: setup ## format, lint, types, floors
 
 test: lint ## everything that must hold before a change lands
 	$(BIN)/pytest
+
+# Services that the packages bring are not wanted, only their programs; what was installed before is left alone.
+test-sites: setup ## two clouds on this machine, broken in every way we know (installs Debian's etcd and HAProxy)
+	command -v etcd >/dev/null || { apt-get install -y --no-install-recommends etcd-server; systemctl disable --now etcd 2>/dev/null || true; }
+	PATH="$$PATH:/usr/sbin" command -v haproxy >/dev/null || { apt-get install -y --no-install-recommends haproxy; systemctl disable --now haproxy 2>/dev/null || true; }
+	$(BIN)/pytest -n 0 tests/sites
 
 # How many days are killed, and which: `make test-crash KANJO_CRASH_ROUNDS=500 KANJO_CRASH_SEED=7`.
 KANJO_CRASH_ROUNDS ?= 54

@@ -8,33 +8,24 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from kanjo.cli import sites_lab
+from kanjo.cli import sites_lab, sites_operate
 from kanjo.cli.arguments import example
 from kanjo.cli.files import writable, written
 from kanjo.cli.reply import Facts, Part, Reply, Table
+from kanjo.cli.sites_operate import DeskOption, desk_of
 
 if TYPE_CHECKING:
     from kanjo.sites import Topology
-    from kanjo.sites.operate.desk import Desk
     from kanjo.sites.operate.standing import Loss, NodeStanding, SiteStanding, Standing
 
 app = typer.Typer(
     name="sites", help="Two clouds, one ledger: how both stand, what operators do, a lab, the files of every host."
 )
 app.add_typer(sites_lab.app)
+app.add_typer(sites_operate.app)
 
 TopologyOption = Annotated[
     Path, typer.Option("--topology", metavar="FILE.toml", help="The sites (docs/reference/sites-toml.md).")
-]
-
-
-DeskOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--desk",
-        metavar="FILE.json",
-        help="The administrator's terminal (docs/reference/desk.md); that of the lab under KANJO_HOME if not given.",
-    ),
 ]
 
 
@@ -43,7 +34,7 @@ def status(desk: DeskOption = None) -> Reply:
     """Show who is primary and in step, lags, mode and epoch, and what would be lost if the serving site went now."""
     from kanjo.sites.operate.look import look
 
-    found = look(_desk(desk))
+    found = look(desk_of(desk))
     return Reply(msgspec.to_builtins(found), _shown(found))
 
 
@@ -78,16 +69,6 @@ def render(
     listed = [{"path": file.path, "host": file.host, "place": file.place, "secret": file.secret} for file in files]
     content = {"out": str(out), "files": listed}
     return Reply(content, [Facts({"written": len(files), "into": str(out), "begin with": str(out / "README.md")})])
-
-
-def _desk(file: Path | None) -> Desk:
-    from kanjo.sites.operate.desk import read_desk
-
-    if file is not None:
-        return read_desk(file)
-    from kanjo.sites.lab import Lab, choose
-
-    return Lab(choose(None)).desk()
 
 
 def _shown(found: Standing) -> list[Part]:

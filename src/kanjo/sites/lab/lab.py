@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from kanjo.db import Home, prepare_home
 from kanjo.errors import KanjoError, Refused
 from kanjo.sites.lab import made as makes
 from kanjo.sites.lab.bring_up import bring_up, dsn
@@ -88,6 +89,8 @@ class Lab:
 
     def down(self) -> int:
         """End everything of it, also what a crash left; returns how many processes lived."""
+        if not self.ground.folder.is_dir():
+            return 0
         with self._alone():
             self.ground.keep.unlink(missing_ok=True)
             count = sum(len(own) for own in running(self.ground).values())
@@ -179,6 +182,7 @@ class Lab:
     @contextmanager
     def _up(self, tell: Tell) -> Iterator[None]:
         folder = self.ground.folder
+        prepare_home(Home(folder))
         with self._alone() as begun:
             if self.ground.keep.exists() and running(self.ground):
                 raise Refused("lab-up", f"The lab in {folder} is up; `kanjo sites lab down` ends it.")
@@ -198,7 +202,6 @@ class Lab:
     @contextmanager
     def _alone(self) -> Iterator[Callable[[], None]]:
         """One command at a time makes or ends a lab; yields what lets the next one begin. Error: `lab-busy`."""
-        self.ground.folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.ground.folder / "lab.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         held = True
 

@@ -184,6 +184,7 @@ def _desk(ground: Ground, topology: Topology, made: Made) -> None:
         topology=str(ground.topology),
         register=credentials_in(ground.tls, "operator"),
         links={site.name: f"{ground.host}/run/{link_name(site)}.sock" for site in topology.sites},
+        persons=str(ground.persons),
         rest_user="operator",
         rest_password=str(ground.tls / "rest.password"),
         database_user=SUPERUSER,

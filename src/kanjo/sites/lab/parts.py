@@ -21,6 +21,8 @@ from kanjo.sites.lab.made import environment
 from kanjo.sites.render import link_name
 
 Kind: TypeAlias = Literal["node", "etcd", "link", "register", "haproxy"]
+PROGRAMS = ("etcd", "haproxy", "python", "postgres", "initdb", "pg_")
+"""What parts are made of, by the beginnings of their names."""
 GONE_S_MAX = 20.0
 POLL_S = 0.02
 
@@ -86,15 +88,18 @@ def start(ground: Ground, part: Part, made: Made) -> None:
 
 
 def running(ground: Ground) -> dict[str, list[psutil.Process]]:
-    """The living processes by part: those whose arguments name its files, and whatever they started."""
+    """The living processes by part: those that name its files or stand in its folder, and whatever they started."""
     found: dict[str, list[psutil.Process]] = {}
     children: dict[int, list[psutil.Process]] = {}
     roots: list[tuple[str, psutil.Process]] = []
-    for process in psutil.process_iter(["pid", "ppid", "cmdline", "status"]):
+    for process in psutil.process_iter(["pid", "ppid", "name", "cmdline", "cwd", "status"]):
         if process.info["status"] == psutil.STATUS_ZOMBIE:
             continue
         children.setdefault(process.info["ppid"], []).append(process)
-        if (name := _part_of(ground, process.info["cmdline"] or [])) is not None:
+        if not process.info["name"].startswith(PROGRAMS):
+            continue  # somebody who reads a part's files, or stands in its folder, is none of it
+        words = [*(process.info["cmdline"] or []), f"{process.info['cwd']}/"]
+        if (name := _part_of(ground, words)) is not None:
             roots.append((name, process))
     seen: set[int] = {os.getpid()}
     for name, root in roots:
@@ -108,13 +113,13 @@ def running(ground: Ground) -> dict[str, list[psutil.Process]]:
     return found
 
 
-def _part_of(ground: Ground, arguments: list[str]) -> str | None:
-    """Files of a part lie in `etc/NAME/`, a database's in `data/NAME`."""
-    for argument in arguments:
+def _part_of(ground: Ground, words: list[str]) -> str | None:
+    """Files of a part lie in `etc/NAME/`, a database's in `data/NAME`; a word may be `--pgdata=` and the place."""
+    for word in words:
         for place in ("etc", "data"):
-            inside = f"{ground.host}/{place}/"
-            if argument.startswith(inside):
-                return Path(argument[len(inside) :]).parts[0]
+            _, inside, rest = word.partition(f"{ground.host}/{place}/")
+            if inside:
+                return Path(rest).parts[0]
     return None
 
 

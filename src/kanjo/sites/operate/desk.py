@@ -16,6 +16,7 @@ import psycopg
 from kanjo.errors import SystemFailed, WrongUsage
 from kanjo.sites.link.control import LinkControl
 from kanjo.sites.mutual_tls import Credentials
+from kanjo.sites.person import read_persons
 from kanjo.sites.register.client import RegisterClient
 from kanjo.sites.topology import Node, Site, Topology
 from kanjo.sites.topology_file import read_topology_file
@@ -27,12 +28,14 @@ CONNECT_S = 2
 class DeskFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`desk.json` (docs/reference/desk.md): paths, and the users under whom the databases and Patroni are asked.
 
-    `links`: the control socket of each site's end; `rest_password`: a file; `passfile`: libpq's.
+    `persons`: the folder of public keys; `links`: the control socket of each site's end; `rest_password`: a file;
+    `passfile`: libpq's.
     """
 
     topology: str
     register: Credentials
     links: dict[str, str]
+    persons: str
     rest_user: str
     rest_password: str
     database_user: str
@@ -51,6 +54,10 @@ class Desk:
     def link(self, site: str) -> LinkControl:
         """That site's end of the link."""
         return LinkControl(Path(self._file.links[site]))
+
+    def persons(self) -> dict[str, str]:
+        """Everybody who may sign. Error: `persons-unreadable`."""
+        return read_persons(Path(self._file.persons))
 
     def ask(self, node: Node, path: str) -> dict[str, Any] | None:
         """What a node's Patroni says, whatever its status; None when it says nothing."""

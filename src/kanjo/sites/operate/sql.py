@@ -21,6 +21,9 @@ SELECT current_setting('synchronous_standby_names'),
        pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0')::bigint
 """
 
+# Whether a role is barred.
+CAN_LOGIN = "SELECT rolcanlogin FROM pg_roles WHERE rolname = %s"
+
 # The log that is kept for the other site.
 SLOT = """
 SELECT active, coalesce(pg_wal_lsn_diff(pg_current_wal_flush_lsn(), restart_lsn), 0)::bigint

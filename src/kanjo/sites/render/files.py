@@ -84,8 +84,8 @@ and for an end of the link those that `sites.toml` names.
 {rows}
 
 Files ending in `.example` hold no password: fill in each `{fill_in}` on the host, store it under the place named above,
-mode 0600. Each replication role has a password of its own; those of `{superuser}` and `{rewind}` are the database's, and so
-the same at both sites.
+mode 0600. Each replication role has a password of its own; those of `{superuser}` and `{rewind}` are the database's,
+and so the same at both sites.
 
 `{data}` is owned by `{user}`, mode 0700, and the archive `{archive}` has a folder for each of {scopes}.
 

@@ -13,9 +13,9 @@ Watchdog: TypeAlias = Literal["off", "automatic", "required"]
 class Installed(msgspec.Struct, frozen=True, kw_only=True):
     """The usual places of a production host; a lab has others.
 
-    `run` holds the control sockets of the link, `state` what its ends remember, `persons` the public keys of those
-    who may sign. `watchdog`: with `required`, a hung Patroni's host is reset before its lease is anybody else's (pitfall 8).
-    `parameters` stand over ours, such as memory and connections, which depend on the host.
+    `run` holds the control sockets of the link, `state` what its ends remember, `persons` the public keys of those who
+    may sign. `watchdog`: with `required`, a hung Patroni's host is reset before its lease is anybody else's
+    (pitfall 8). `parameters` stand over ours, such as memory and connections, which depend on the host.
     """
 
     python: str = "/opt/kanjo/bin/python"

@@ -1,0 +1,39 @@
+"""A lab for scenarios: brought up, broken, moved, and gone afterwards whatever happens."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+from runbook import NO_ETCD, Runbook, open_folder
+
+from kanjo.sites.lab import Lab
+
+
+@contextmanager
+def _brought_up() -> Iterator[Runbook]:
+    if shutil.which("etcd") is None:
+        pytest.skip(NO_ETCD)
+    with open_folder() as folder:
+        lab = Lab(folder)
+        try:
+            with lab.while_used(lambda _: None):
+                yield Runbook(lab)
+        finally:
+            lab.down()
+
+
+@pytest.fixture
+def runbook() -> Iterator[Runbook]:
+    """Both sites up, in mode required, and what an operator does with them; of this test alone."""
+    with _brought_up() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Runbook]:
+    """The same for scenarios that leave both sites well."""
+    with ExitStack() as stack:
+        yield stack.enter_context(_brought_up())

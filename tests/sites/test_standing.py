@@ -1,0 +1,123 @@
+"""What a tired operator is told, from what was found; every case without a process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kanjo.sites.operate.standing import (
+    Follower,
+    LeaderFacts,
+    Loss,
+    NodeFacts,
+    RegisterFacts,
+    SiteFacts,
+    Standing,
+    standing,
+)
+from kanjo.sites.topology import Mode
+
+
+def register(mode: Mode = "required", site: str = "a") -> RegisterFacts:
+    return RegisterFacts(
+        site=site, epoch=4, mode=mode, doors="open", reason="why", by=("hanako", "taro"), at="2026-08-25T09:00:00Z"
+    )
+
+
+def following(name: str, *, lag_bytes: int = 0, is_sync: bool = True) -> Follower:
+    return Follower(name=name, streaming=True, is_sync=is_sync, lag_bytes=lag_bytes, lag_s=0.5)
+
+
+def site_a(*followers: Follower, mode: Mode = "required", **more: Any) -> SiteFacts:
+    """The serving site: a1 takes writes at position 1000."""
+    found: dict[str, Any] = {
+        "name": "a",
+        "mode": mode,
+        "leader": "a1",
+        "link": "open",
+        "nodes": (NodeFacts(name="a1", told={"role": "primary", "state": "running"}),),
+        "database": LeaderFacts(writes=True, rule="FIRST 2 (a2,b1,b2)", position=1000, followers=followers),
+    }
+    return SiteFacts(**(found | more))
+
+
+def site_b(**more: Any) -> SiteFacts:
+    """The standby site: b1 leads it, b2 follows b1 and has 900 bytes."""
+    told = {"role": "replica", "state": "running", "xlog": {"received_location": 900}}
+    found: dict[str, Any] = {
+        "name": "b",
+        "mode": "required",
+        "leader": "b1",
+        "link": "open",
+        "nodes": (NodeFacts(name="b1", told={"role": "replica"}), NodeFacts(name="b2", told=told)),
+        "database": LeaderFacts(writes=False),
+    }
+    return SiteFacts(**(found | more))
+
+
+def node(found: Standing, name: str) -> tuple[str, bool, int | None]:
+    [one] = [node for node in found.nodes if node.name == name]
+    return one.role, one.in_step, one.lag_bytes
+
+
+def test_in_step_nothing_is_lost() -> None:
+    """Roles, who is in step, and the lag of a cascade from its own position."""
+    found = standing(register(), (site_a(following("b1")), site_b()))
+
+    assert found.loss == Loss(nothing=True, bytes=0, seconds=0.0, why="an answer waits for the other site")
+    assert node(found, "a1") == ("primary", False, None)
+    assert node(found, "b1") == ("standby-leader", True, 0)
+    assert node(found, "b2") == ("replica", False, 100)
+    assert found.warnings == ()
+
+
+def test_out_of_step_no_answer_leaves_so_nothing_is_lost() -> None:
+    """Required and nobody there: the bank stands, and loses nothing."""
+    found = standing(register(), (site_a(), site_b(database=None, leader=None, nodes=(NodeFacts(name="b1"),))))
+
+    assert found.loss.nothing and found.loss.why == "no answer leaves: the other site is not in step"
+    assert node(found, "b1") == ("silent", False, None)
+    assert found.warnings == ("b1 does not answer",)
+
+
+def test_detached_says_how_much() -> None:
+    """As much as the best node of the other site is behind."""
+    found = standing(register("detached"), (site_a(following("b1", lag_bytes=70), mode="detached"), site_b()))
+
+    assert (found.loss.nothing, found.loss.bytes, found.loss.seconds) == (False, 70, 0.5)
+    assert found.warnings == ("detached since epoch 4: why",)
+
+
+def test_detached_with_nobody_there_is_an_unknown_loss() -> None:
+    """No figure is better than a wrong one."""
+    gone = site_b(database=None, leader=None, nodes=(NodeFacts(name="b1"),), link=None, mode=None)
+
+    found = standing(register("detached"), (site_a(mode="detached"), gone))
+
+    assert (found.loss.nothing, found.loss.bytes) == (False, None)
+
+
+def test_one_record_that_says_detached_is_enough_to_lose_something() -> None:
+    """The register says required but the site itself answers alone: what counts is the worse."""
+    found = standing(register(), (site_a(following("b1", lag_bytes=70), mode="detached"), site_b()))
+
+    assert not found.loss.nothing
+    assert "the register says required, site a itself says detached" in found.warnings
+
+
+def test_a_silent_register_means_nobody_knows() -> None:
+    """And no site counts as serving."""
+    found = standing(None, (site_a(following("b1")), site_b()))
+
+    assert not found.loss.nothing and found.loss.bytes is None
+    assert [site.serving for site in found.sites] == [False, False]
+
+
+def test_two_sites_that_take_writes_come_first_among_the_warnings() -> None:
+    """After a promotion while the old site lives on behind the cut link."""
+    alone = site_b(mode="detached", database=LeaderFacts(writes=True, position=1000), link="cut")
+
+    found = standing(register("detached", "b"), (site_a(), alone))
+
+    assert found.warnings[0].startswith("both sites take writes (a and b)")
+    assert found.warnings[1] == "site a takes writes, but the register names b: leave its policy alone"
+    assert "the link is cut at site b" in found.warnings
