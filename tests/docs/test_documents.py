@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kanjo import bench, check, demo
+from kanjo import check, demo
 from kanjo.demo.banking_day import Cut, CutPoint, Online
 
 ROOT = Path(__file__).parents[2]
@@ -147,4 +147,4 @@ def test_the_figures_shown_are_those_that_a_run_kept() -> None:
     text = module["PAGE"].read_text("utf-8")
 
     assert module["page"](text, kept) == text
-    assert [figure["bench"] for figure in kept["benches"]] == list(bench.BENCHES)
+    assert [figure["bench"] for figure in kept["benches"]] == list(NAMES)
