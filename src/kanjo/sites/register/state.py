@@ -1,0 +1,169 @@
+"""What the register says, and what may follow it: a pure state machine with compare-and-set on the epoch.
+
+Every change raises the epoch by one, so that of two operators who start from the same state one is refused. This file
+is all that a reader of the register needs; it knows nothing of signatures, files or sockets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from enum import StrEnum
+from typing import TypeAlias, assert_never
+
+import msgspec
+
+from kanjo.errors import Refused
+
+REASON_CHARACTERS_MAX = 500
+
+
+class Mode(StrEnum):
+    """The policy: an answer needs the other site (`required`), or one site answers alone (`detached`)."""
+
+    REQUIRED = "required"
+    DETACHED = "detached"
+
+
+class Doors(StrEnum):
+    """Whether the ledger's doors may serve; shut after a restore, until two persons release it."""
+
+    OPEN = "open"
+    SHUT = "shut"
+
+
+class RegisterState(msgspec.Struct, frozen=True, kw_only=True):
+    """How things stand since the last change. Epoch 0: nothing was decided yet, so no site may serve.
+
+    `reason`, `by` and `at` are of the last change, `doors_reason` of the last one of the doors; `head` is the hash of
+    the last entry of the history ("" at epoch 0).
+    """
+
+    site: str | None = None
+    epoch: int = 0
+    mode: Mode = Mode.REQUIRED
+    doors: Doors = Doors.OPEN
+    doors_reason: str = ""
+    reason: str = ""
+    by: tuple[str, ...] = ()
+    at: str = ""
+    head: str = ""
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What every change says: which epoch it was decided on, why, and the digest of the plan it is a step of."""
+
+    expected_epoch: int
+    reason: str
+    plan: str = ""
+
+
+class Appoint(Change, frozen=True, kw_only=True, tag="appoint", tag_field="change"):
+    """This site serves from now on, the other no more: bring-up, switch-over, and the loss of a site.
+
+    `accepts_loss`: the persons know that answered transactions may be missing there (4.3 step 1).
+    """
+
+    site: str
+    mode: Mode = Mode.REQUIRED
+    accepts_loss: bool = False
+
+
+class Detach(Change, frozen=True, kw_only=True, tag="detach", tag_field="change"):
+    """The serving site answers alone from now on (R9); `site` is the site where the order is to be carried out."""
+
+    site: str
+
+
+class Attach(Change, frozen=True, kw_only=True, tag="attach", tag_field="change"):
+    """The serving site needs the other one again for every answer."""
+
+    site: str
+
+
+class Shut(Change, frozen=True, kw_only=True, tag="shut", tag_field="change"):
+    """The doors stay shut from now on, as those of a restored ledger."""
+
+
+class Release(Change, frozen=True, kw_only=True, tag="release", tag_field="change"):
+    """The doors may open again."""
+
+
+AnyChange: TypeAlias = Appoint | Detach | Attach | Shut | Release
+
+
+def after(state: RegisterState, change: AnyChange, sites: Collection[str]) -> RegisterState:
+    """The state that follows; `by`, `at` and `head` are for the entry to fill in.
+
+    Refused: `epoch-mismatch`, `reason-missing`, `site-unknown`, `already-so`, `site-fenced` (pitfall 4, T23),
+    `may-lose-answers`.
+    """
+    if change.expected_epoch != state.epoch:
+        raise Refused(
+            "epoch-mismatch",
+            f"The change was decided on epoch {change.expected_epoch}, but the register is at epoch {state.epoch}: "
+            "somebody changed it meanwhile. Read it again and decide anew.",
+            expected_epoch=change.expected_epoch,
+            epoch=state.epoch,
+        )
+    if not change.reason.strip() or len(change.reason) > REASON_CHARACTERS_MAX:
+        raise Refused("reason-missing", f"A change needs a reason, of at most {REASON_CHARACTERS_MAX} characters (R9).")
+    following = msgspec.structs.replace(state, epoch=state.epoch + 1, reason=change.reason)
+    match change:
+        case Appoint():
+            return _appointed(state, following, change, sites)
+        case Detach():
+            _require_serving(state, change.site, sites)
+            _require_change(state.mode is not Mode.DETACHED, "detached")
+            return msgspec.structs.replace(following, mode=Mode.DETACHED)
+        case Attach():
+            _require_serving(state, change.site, sites)
+            _require_change(state.mode is not Mode.REQUIRED, "attached")
+            return msgspec.structs.replace(following, mode=Mode.REQUIRED)
+        case Shut():
+            _require_change(state.doors is not Doors.SHUT, "shut")
+            return msgspec.structs.replace(following, doors=Doors.SHUT, doors_reason=change.reason)
+        case Release():
+            _require_change(state.doors is not Doors.OPEN, "open")
+            return msgspec.structs.replace(following, doors=Doors.OPEN, doors_reason=change.reason)
+        case _:
+            assert_never(change)
+
+
+def _appointed(
+    state: RegisterState, following: RegisterState, change: Appoint, sites: Collection[str]
+) -> RegisterState:
+    _require_known(change.site, sites)
+    _require_change(state.site != change.site, f"site {change.site}")
+    if state.site is not None and state.mode is Mode.DETACHED and not change.accepts_loss:
+        raise Refused(
+            "may-lose-answers",
+            f"Site {state.site} answers alone since epoch {state.epoch} or before, so site {change.site} may lack what "
+            "was answered. Attach it first; if that site is lost, two persons must accept the loss expressly.",
+            site=state.site,
+        )
+    return msgspec.structs.replace(following, site=change.site, mode=change.mode)
+
+
+def _require_known(site: str, sites: Collection[str]) -> None:
+    if site not in sites:
+        raise Refused(
+            "site-unknown", f"There is no site {site}; the register knows {', '.join(sorted(sites))}.", site=site
+        )
+
+
+def _require_serving(state: RegisterState, site: str, sites: Collection[str]) -> None:
+    """A fenced site's policy is never touched: relaxing it releases commits that the serving site does not have."""
+    _require_known(site, sites)
+    if state.site != site:
+        raise Refused(
+            "site-fenced",
+            f"The register names {state.site or 'no site'}, not {site}: an order to {site} would answer waiting "
+            "transactions that are lost later.",
+            site=site,
+            serving=state.site,
+        )
+
+
+def _require_change(changes: bool, what: str) -> None:
+    if not changes:
+        raise Refused("already-so", f"The register says so already: {what}.")
