@@ -9,17 +9,21 @@ from kanjo.db.connect import SERVICE_ROLE, Database, Role
 from kanjo.db.explain import explain
 from kanjo.db.life import Status, down, full_disk, status, up
 from kanjo.db.open import database
+from kanjo.db.planted import Planted
+from kanjo.db.programs import run_program
 from kanjo.db.scratch import scratch
 
 __all__ = [
     "SERVICE_ROLE",
     "Database",
+    "Planted",
     "Role",
     "Status",
     "database",
     "down",
     "explain",
     "full_disk",
+    "run_program",
     "scratch",
     "status",
     "up",

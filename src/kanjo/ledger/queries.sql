@@ -20,8 +20,8 @@ ROLLBACK
 SELECT business_date FROM ledger.day
 
 -- name: read_day_and_runs
--- Only runs that are not closed: finished days cost nothing. One row without a run when there is none.
-SELECT business_date, run, date, phase, priority, cancelled, originator
+-- Only runs that are not closed: finished days cost nothing. One row without a run when there is none. Shut doors fail it.
+SELECT CASE WHEN shut THEN ledger.refuse_shut() ELSE business_date END, run, date, phase, priority, cancelled, originator
 FROM ledger.day
 LEFT JOIN ledger.run ON NOT closed
 
