@@ -124,8 +124,8 @@ def _keep_log(connection: psycopg.Connection[Any], store: Store, slot: str) -> N
         elif found is None or found[0] == "lost":
             raise SystemFailed(
                 "backup-log-gap",
-                f"The server no longer keeps its log for {store.path}: there may be a gap behind what was drawn. What is "
-                "there can still be restored; begin a new store for what comes.",
+                f"The server no longer keeps its log for {store.path}: there may be a gap behind what was drawn. What "
+                "is there can still be restored; begin a new store for what comes.",
                 store=str(store.path),
             )
     except psycopg.Error as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import psycopg
@@ -12,7 +12,9 @@ import psycopg
 from kanjo.backup.create import SQL
 from kanjo.db import Database, explain
 from kanjo.errors import Refused
-from kanjo.sites.person import Signature, require_two
+
+if TYPE_CHECKING:
+    from kanjo.sites.person import Signature
 
 
 class Epoch(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,7 +26,7 @@ class Epoch(msgspec.Struct, frozen=True, kw_only=True):
     restored_to: datetime | None
     digest: str | None
     released_at: datetime | None
-    signatures: list[Signature] | None
+    signatures: list[dict[str, str]] | None
 
 
 def epochs(database: Database) -> list[Epoch]:
@@ -38,6 +40,8 @@ def epochs(database: Database) -> list[Epoch]:
 
 def release(database: Database, signatures: Sequence[Signature], persons: Mapping[str, str]) -> Epoch:
     """Open the doors. Errors: `doors-open` (nothing to release), and those of `require_two`; then they stay shut."""
+    from kanjo.sites.person import require_two  # needs the extra `sites`, and backups shall not
+
     try:
         with database.connect(role="owner") as connection:
             row = connection.execute(SQL["lock_day"]).fetchone()

@@ -43,7 +43,7 @@ def moment(text: str) -> datetime:
     return found.astimezone(UTC)
 
 
-@app.command(epilog=example("kanjo backup create --store /mnt/backup"))
+@app.command(epilog=example("kanjo backup create --store /var/backups/kanjo"))
 def create(
     store: StoreOption,
     full: Annotated[
@@ -58,7 +58,7 @@ def create(
     return Reply(msgspec.to_builtins(made), [Facts(_shown(made))])
 
 
-@app.command(epilog=example("kanjo backup log --store /mnt/backup"))
+@app.command(epilog=example("kanjo backup log --store /var/backups/kanjo"))
 def log(store: StoreOption) -> Reply:
     """Draw the log until now, so that every moment up to it can be restored. Meant for a timer, each minute or so."""
     from kanjo import backup
@@ -69,7 +69,7 @@ def log(store: StoreOption) -> Reply:
     return Reply(facts, [Facts(facts)])
 
 
-@app.command("list", epilog=example("kanjo backup list --store /mnt/backup"))
+@app.command("list", epilog=example("kanjo backup list --store /var/backups/kanjo"))
 def list_(store: StoreOption) -> Reply:
     """List the complete backups, and until when the log was drawn; starts nothing."""
     chosen = _store(store)
@@ -85,7 +85,7 @@ def list_(store: StoreOption) -> Reply:
     )
 
 
-@app.command(epilog=example("kanjo backup verify --store /mnt/backup"))
+@app.command(epilog=example("kanjo backup verify --store /var/backups/kanjo"))
 def verify(
     store: StoreOption,
     backup_id: Annotated[str | None, typer.Argument(metavar="[ID]", help="One backup; else all of them.")] = None,
@@ -101,7 +101,9 @@ def verify(
 
 
 @app.command(
-    epilog=example("kanjo backup restore --store /mnt/backup --to 2026-08-25T10:15:00+09:00 --into /var/lib/kanjo-new")
+    epilog=example(
+        "kanjo backup restore --store /var/backups/kanjo --to 2026-08-25T10:15:00+09:00 --into /var/lib/kanjo-new"
+    )
 )
 def restore(
     store: StoreOption,
@@ -195,7 +197,7 @@ def epochs() -> Reply:
             one.began_at.isoformat(),
             one.restored_to.isoformat() if one.restored_to else "",
             "open" if one.released_at else "shut",
-            ", ".join(signed.person for signed in one.signatures or ()),
+            ", ".join(signed["person"] for signed in one.signatures or ()),
         ]
         for one in found
     ]
@@ -204,7 +206,7 @@ def epochs() -> Reply:
     )
 
 
-@app.command(epilog=example("kanjo backup end --store /mnt/backup"))
+@app.command(epilog=example("kanjo backup end --store /var/backups/kanjo"))
 def end(store: StoreOption) -> Reply:
     """Let the server keep no more log for this store. What is in the store can still be restored."""
     from kanjo import backup
