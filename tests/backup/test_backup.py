@@ -98,6 +98,14 @@ def test_signatures_of_another_report_open_nothing(bank: Bank, persons: Path) ->
     assert refused == "signature-wrong"
 
 
+def test_the_last_moment_of_the_log_is_covered(bank: Bank) -> None:
+    """After the last posting nothing but the draw's own commit is in the log: that is enough to stop at."""
+    home = bank.folder / "last"
+    report = bank.run("backup", "restore", "--to", bank.moments["third"], "--into", home)
+
+    assert report["later"] == [] and report["check_ok"]
+
+
 def test_only_what_is_covered_can_be_brought_back(bank: Bank) -> None:
     """Not before the first backup, not after the drawn log, never over something, never into a running server."""
     new = bank.folder / "never"
@@ -179,7 +187,7 @@ def test_a_report_survives_as_it_was_written(restored: Restored) -> None:
     """The file that persons read says what the command said."""
     report = msgspec.json.decode((restored.home / "restore.json").read_bytes(), type=Report)
 
-    assert msgspec.to_builtins(report) == restored.report
+    assert msgspec.json.decode(msgspec.json.encode(report)) == restored.report
 
 
 def test_later_keys_are_a_difference_in_order() -> None:

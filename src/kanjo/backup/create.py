@@ -20,7 +20,6 @@ from kanjo.db.queries import Queries
 from kanjo.errors import Refused, SystemFailed
 
 SQL = Queries(__package__)
-SEGMENT_BYTES = 16 << 20
 PARTIAL = ".partial"
 Tell = Callable[[str], None]
 
@@ -165,7 +164,7 @@ def _draw(database: Database, connection: psycopg.Connection[Any], store: Store,
     files = {name: one for name, one in (known.files if known else {}).items() if not name.endswith(PARTIAL)}
     for file in sorted(store.log.iterdir()):
         if file.name not in files:
-            length = lsn_number(mark.lsn) % SEGMENT_BYTES if file.name.endswith(PARTIAL) else None
+            length = lsn_number(mark.lsn) % file.stat().st_size if file.name.endswith(PARTIAL) else None
             files[file.name] = sum_of(file, length)
     sync_folder(store.log)
     store.draw_to(Log(until=mark.at, lsn=mark.lsn, files=files))
@@ -173,6 +172,7 @@ def _draw(database: Database, connection: psycopg.Connection[Any], store: Store,
 
 
 def _mark(connection: psycopg.Connection[Any]) -> _Mark:
+    connection.execute(SQL["flush_here"])
     row = connection.execute(SQL["mark"]).fetchone()
     flushed = connection.execute(SQL["read_flushed"]).fetchone()
     assert row is not None and flushed is not None

@@ -5,11 +5,16 @@ SELECT system_identifier, pg_is_in_recovery(), clock_timestamp()
 FROM pg_control_system()
 
 -- name: mark
--- A commit of its own, so that a restore to any earlier moment finds a commit behind it to stop at.
-SELECT pg_current_xact_id(), clock_timestamp(), day.business_date, max(epoch)
+-- A commit of its own, so that a restore to any earlier moment finds a commit behind it to stop at. It writes a message:
+-- a commit that wrote nothing would not be waited for.
+SELECT pg_logical_emit_message(true, 'kanjo', 'backup'), clock_timestamp(), day.business_date, max(epoch)
 FROM ledger.day
 CROSS JOIN ledger.epoch
 GROUP BY day.business_date
+
+-- name: flush_here
+-- A mark is on this server's disk when it is committed, whatever the server's default is; other sites do not matter to it.
+SET synchronous_commit = 'local'
 
 -- name: read_flushed
 SELECT pg_current_wal_flush_lsn()

@@ -20,7 +20,7 @@ import psycopg
 
 from kanjo import check
 from kanjo.backup.catalogue import Backup, Log, base_for, chain, lsn_number
-from kanjo.backup.create import PARTIAL, SEGMENT_BYTES, SQL
+from kanjo.backup.create import PARTIAL, SQL
 from kanjo.backup.report import LATER, SHOWN_MAX, Key, Later, Report, later_keys, write_report
 from kanjo.backup.store import Store, sync_folder
 from kanjo.backup.verify import require_whole
@@ -101,20 +101,21 @@ def _plant(store: Store, backup: Backup, log: Log, home: Path, until: datetime |
     def fill(target: Path) -> None:
         parts = [store.data(one) for one in chain(store.backups(), backup)]
         run_program("pg_combinebackup", ["--output", target, *parts])
-        first = f"{lsn_number(backup.start_lsn) // SEGMENT_BYTES:016X}"
+        first = lsn_number(backup.start_lsn)
         wal = target / "pg_wal"
         for name in log.files:
             source = store.log / name
             bare = name.removesuffix(PARTIAL)
-            # a segment's name is its timeline and, of 16 digits, the number of 4 GiB and the segment in it
-            if bare.endswith(".history") or _segment(bare) >= int(first, 16):
-                shutil.copyfile(source if source.exists() else store.log / bare, wal / bare)
+            source = source if source.exists() else store.log / bare
+            if bare.endswith(".history") or _ends_after(bare, source.stat().st_size, first):
+                shutil.copyfile(source, wal / bare)
 
     return Planted.plant(home, fill, until)
 
 
-def _segment(name: str) -> int:
-    return int(name[8:16], 16) * (0x1_0000_0000 // SEGMENT_BYTES) + int(name[16:24], 16)
+def _ends_after(segment: str, length: int, place: int) -> bool:
+    """A segment's name is its timeline, the number of 4 GiB of the log, and its own number in them; 8 digits each."""
+    return (int(segment[8:16], 16) << 32) + (int(segment[16:24], 16) + 1) * length > place
 
 
 def _keys_at_end(store: Store, backup: Backup, log: Log, folder: Path) -> None:
