@@ -63,7 +63,7 @@ def live(database: Database, folder: Path) -> Path:
     over = threading.Event()
     answered: list[int] = []
     with (
-        Batcher(lambda: ledger.PostgresStore(database.connect(autocommit=True))) as batcher,
+        Batcher(lambda: ledger.PostgresStore(database.connect(autocommit=True)), patience_s=0) as batcher,
         Recorder(batcher.post, path, complete=[CLIENT]) as recorder,
         ThreadPoolExecutor(CALLERS + 2) as threads,
     ):

@@ -181,6 +181,13 @@ def test_a_repeat_of_nothing_is_found_where_the_history_is_complete(day: Telling
     assert broken(day.history(), day.stored()) == {}
 
 
+def test_what_a_door_found_by_the_key_may_be_of_the_very_call(day: Telling) -> None:
+    """It asked again by itself; but two calls that say they decided the key are still one too many."""
+    replace(day.calls[0], replayed=True, resolved=True)
+
+    assert broken(day.history(CLIENT), day.stored()) == {}
+
+
 def test_a_key_said_to_be_taken_by_the_same_content_is_found(day: Telling) -> None:
     """`key-reused` is for other content."""
     day.calls[4].asked = day.calls[1].asked

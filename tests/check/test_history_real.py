@@ -163,7 +163,7 @@ class Bent:
         self.add(asked, answer, asked_us, asked_us + 1)
 
     def transfer(self) -> tuple[Line, Line]:
-        """An accepted transfer between two accounts that took its time, without another entry on either meanwhile."""
+        """An accepted transfer between two accounts that took its time, ahead of whoever asked of either after it."""
         found = self.first(
             lambda answer: (
                 answer["outcome"] == "accepted"
@@ -171,9 +171,21 @@ class Bent:
                 and not answer.get("replayed")
                 and len(answer["entries"]) == 2
                 and answer["at_us"] - self.asked[answer["number"]]["at_us"] > 100
+                and self.leads(answer)
             )
         )
         return self.asked[found["number"]], found
+
+    def leads(self, answer: Line) -> bool:
+        """Whether all who asked of its accounts later than it found what it had made of them."""
+        stood_on = {account: sequence for account, sequence, _ in answer["touched"]}
+        asked_us = self.asked[answer["number"]]["at_us"]
+        return not any(
+            sequence <= stood_on.get(account, -1) and self.asked[other["number"]]["at_us"] > asked_us
+            for other in self.answers
+            if other is not answer
+            for account, sequence, _ in other.get("touched", ())
+        )
 
 
 def a_stale_enquiry(bent: Bent) -> set[str]:

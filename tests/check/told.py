@@ -11,7 +11,8 @@ import numpy as np
 from banks import MemoryBank
 from kanjo import ledger
 from kanjo.check import Call, CheckProof, History, How, Told, judge
-from kanjo.check.lines import AnsweredLine, end_line, reason_of
+from kanjo.check.calls import told_by
+from kanjo.check.lines import AnsweredLine, end_line
 from kanjo.check.stored import Stored, StoredRequest
 from kanjo.ledger import Answer, Asked, Phase, Reason
 
@@ -24,7 +25,7 @@ def told(answer: Answer) -> Told | How:
     line = end_line(answer, number=0, at_us=0)
     if not isinstance(line, AnsweredLine):
         return line.how
-    return Told(reason_of(line), line.replayed, line.business_date, line.value_date, line.touched, line.entries)
+    return told_by(line)
 
 
 class Telling:

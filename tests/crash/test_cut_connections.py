@@ -103,7 +103,7 @@ def test_callers_of_a_batcher(fault: Fault, cut: Cut, proxied: tuple[DeafProxy, 
     """The callers of the lost batch are told; those of the other thread are served while the line is deaf."""
     proxy, database = proxied
     asked = ledger.withdrawal(CLIENT, key(1), ACCOUNT, 5)
-    with Batcher(lambda: PostgresStore(database.connect(autocommit=True)), threads=2) as batcher:
+    with Batcher(lambda: PostgresStore(database.connect(autocommit=True)), threads=2, patience_s=0) as batcher:
         _lost(proxy, fault, cut, lambda: batcher.post(asked))
         other = batcher.post(ledger.deposit(CLIENT, key(2), OTHER, 7))
         again = batcher.post(asked)
@@ -118,7 +118,7 @@ def test_callers_of_a_batcher(fault: Fault, cut: Cut, proxied: tuple[DeafProxy, 
 def test_a_batcher_serves_others_while_a_line_is_deaf(cut: Cut, proxied: tuple[DeafProxy, db.Database]) -> None:
     """One thread waits on a line that says nothing; all other callers are answered by the other one."""
     proxy, database = proxied
-    with Batcher(lambda: PostgresStore(database.connect(autocommit=True)), threads=2) as batcher:
+    with Batcher(lambda: PostgresStore(database.connect(autocommit=True)), threads=2, patience_s=0) as batcher:
         proxy.fail_next_commit(Fault(True, "goes deaf"))
         lost = batcher.submit(ledger.deposit(CLIENT, key(1), ACCOUNT, 5))
         wait_until(proxy.cut.is_set, "the commit is cut", DEADLINE_S)

@@ -93,7 +93,7 @@ def test_a_lost_connection_is_told(line: Line, database: Database) -> None:
 def test_an_interrupted_exchange_leaves_no_answers_for_the_next(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     """They would be taken for its own, so the connection is closed."""
 
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(line.connection, "wait", interrupted)

@@ -189,7 +189,7 @@ def test_a_lost_connection_is_told_and_replaced(bank: Database) -> None:
         return opened[-1]
 
     asked = deposit(0, 5)
-    with Batcher(open_store, threads=1) as batcher:
+    with Batcher(open_store, threads=1, patience_s=0) as batcher:
         batcher.post(deposit(1))
         with bank.connect(role="owner", autocommit=True) as other:
             other.execute("SELECT pg_terminate_backend(%s)", (opened[0].connection.info.backend_pid,))
@@ -214,7 +214,7 @@ def test_an_unreachable_database_fails_callers_and_not_the_threads() -> None:
             raise error
         return store
 
-    with Batcher(open_store, threads=1) as batcher:
+    with Batcher(open_store, threads=1, patience_s=0) as batcher:
         for _ in range(2):
             with pytest.raises(ledger.StoreFailed, match="down"):
                 batcher.post(deposit(0))

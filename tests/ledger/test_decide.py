@@ -106,7 +106,7 @@ def test_c_1_the_order_of_reasons_of_a_transfer(
     ]
     changes, answers = decide(_book(*accounts), [transfer(CLIENT, key(1), A, B, 10)])
     assert _reason(answers) == expected
-    assert changes.accounts == {} and changes.request_entries.account == []
+    assert changes.accounts == {} and changes.request_entries == []
     assert [(account.balance_yen, account.sequence) for account in accounts] == [(5, 7)] * len(accounts)
 
 

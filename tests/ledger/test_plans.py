@@ -157,6 +157,7 @@ HOT = [
     ("lock_accounts", 1),
     ("lock_accounts", 100),
     ("lock_accounts", 5_000),
+    ("read_day_and_standing", 100),
     ("due_items", 1),
     ("due_items", 200),
     ("slice_items", 600),

@@ -69,11 +69,15 @@ class Service:
 
     def _asks(self, crowd: Crowd, numbers: Sequence[int]) -> Iterator[Asked]:
         draw = random.Random()  # noqa: S311 - customers, not keys
-        client, chance, bits, now = self._client, draw.random, draw.getrandbits, REAL_CLOCK.now
+        client, chance, bits, now, count = self._client, draw.random, draw.getrandbits, REAL_CLOCK.now, len(numbers)
         while True:
             key = new_key(now(), bits=bits)
-            account = draw.choice(numbers)
-            if crowd.transfers and chance() < 0.5 and account != (other := crowd.merchant or draw.choice(numbers)):
+            account = numbers[int(chance() * count)]
+            if (
+                crowd.transfers
+                and chance() < 0.5
+                and account != (other := crowd.merchant or numbers[int(chance() * count)])
+            ):
                 yield transfer(client, key, account, other, AMOUNT_YEN)
             else:
                 yield (withdrawal if chance() < 0.5 else deposit)(client, key, account, AMOUNT_YEN)

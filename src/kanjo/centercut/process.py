@@ -22,13 +22,17 @@ import psycopg
 from kanjo import db
 from kanjo.centercut.flow import Flow
 from kanjo.centercut.work import Clock, work
-from kanjo.ledger import PostgresStore, pulse
+from kanjo.db import PASSING
+from kanjo.errors import KanjoError
+from kanjo.ledger import PATIENCE_S, OutcomeUnknown, PostgresStore, StoreAway, pulse
 
 REAL_CLOCK = Clock(now=lambda: datetime.now(UTC), monotonic_s=time.monotonic, sleep=time.sleep)
 COMMIT_ITEMS_MAX = 5_000
 """What a worker settles in a commit while no door serves anybody."""
 BESIDE_ITEMS_MAX = 500
 """And beside doors: its accounts are locked for about a hundredth of a second, for which customers hardly wait."""
+RECONNECT_S = 0.2
+"""A worker whose database is away tries again after so long."""
 PULSE_FRESH = timedelta(seconds=3)
 """A door that said nothing for so long serves nobody: the cut need not yield to it."""
 
@@ -41,6 +45,8 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     target_p99_ms: float | None = None
     items_max: int = COMMIT_ITEMS_MAX
     beside_items_max: int = BESIDE_ITEMS_MAX
+    patience_s: float = 0.0
+    """How long the database may be away: another server may be taking the place of the primary."""
 
     def flow(self) -> Flow:
         target_us = None if self.target_p99_ms is None else int(self.target_p99_ms * 1000)
@@ -54,6 +60,8 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
 
 def start_worker(database: db.Database, orders: Orders, *, log: IO[str] | None = None) -> subprocess.Popen[bytes]:
     """Start one worker on the database; close its standard input to stop it after the slice in hand."""
+    if not database.embedded:  # there is no other server for the embedded one
+        orders = msgspec.structs.replace(orders, patience_s=PATIENCE_S)
     return subprocess.Popen(
         [sys.executable, "-m", "kanjo.centercut", msgspec.json.encode(orders).decode()],
         stdin=subprocess.PIPE,
@@ -70,16 +78,36 @@ def slowest_door_us(connection: psycopg.Connection[Any]) -> int | None:
 
 
 def run_worker(database: db.Database, orders: Orders, should_stop: Callable[[], bool]) -> None:
-    """Work in this process until the orders are done or it is told to stop."""
-    with database.connect(autocommit=True) as connection:
-        work(
-            PostgresStore(connection),
-            runs=orders.runs,
-            flow=orders.flow(),
-            clock=REAL_CLOCK,
-            should_stop=should_stop,
-            slowest_p99_us=lambda: slowest_door_us(connection),
-        )
+    """Work in this process until the orders are done or it is told to stop.
+
+    A commit in doubt needs no look: what it settled is settled, and the next claim finds the rest.
+    """
+    away_s: float | None = None
+    while not should_stop():
+        try:
+            with database.connect(autocommit=True) as connection:
+                away_s = None
+                work(
+                    PostgresStore(connection),
+                    runs=orders.runs,
+                    flow=orders.flow(),
+                    clock=REAL_CLOCK,
+                    should_stop=should_stop,
+                    slowest_p99_us=lambda: slowest_door_us(connection),
+                )
+                return
+        except (OutcomeUnknown, StoreAway, psycopg.Error, KanjoError) as error:
+            now_s = time.monotonic()
+            away_s = away_s or now_s
+            if not _passes(error) or now_s - away_s >= orders.patience_s:
+                raise
+        time.sleep(RECONNECT_S)
+
+
+def _passes(error: Exception) -> bool:
+    """Whether the database is away, or its primary another one."""
+    explained = db.explain(error) if isinstance(error, psycopg.Error) else error
+    return isinstance(error, OutcomeUnknown | StoreAway) or getattr(explained, "code", None) in PASSING
 
 
 def stop_with_parent(stop: threading.Event) -> None:

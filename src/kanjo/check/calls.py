@@ -30,6 +30,7 @@ class Told(msgspec.Struct, frozen=True, gc=False):
 
     reason: Reason
     replayed: bool
+    resolved: bool
     business_date: date | None
     value_date: date | None
     touched: tuple[DecidedOn, ...]
@@ -124,7 +125,20 @@ def _end(open_calls: dict[int, Call], ended: set[int], line: AnsweredLine | Ende
     if isinstance(line, EndedLine):
         call.how = line.how
         return
-    call.told = Told(reason_of(line), line.replayed, line.business_date, line.value_date, line.touched, line.entries)
+    call.told = told_by(line)
+
+
+def told_by(line: AnsweredLine) -> Told:
+    """What its caller heard."""
+    return Told(
+        reason_of(line),
+        line.replayed,
+        line.resolved,
+        line.business_date,
+        line.value_date,
+        line.touched,
+        line.entries,
+    )
 
 
 class _BadLine(ValueError):

@@ -57,13 +57,14 @@ class _Asking(msgspec.Struct, frozen=True, gc=False):
     """A call under a key, with the digest of what it asked.
 
     `decision` is what it was told, if that is a decision of the ledger (C-2). `may_have_decided`: the key's decision
-    may have been made in this very call.
+    may have been made in this very call; `decided`: it says so itself.
     """
 
     call: Call
     fingerprint: UUID
     decision: Told | None
     may_have_decided: bool
+    decided: bool = False
 
 
 def _asking(call: Call, fingerprint: UUID) -> _Asking:
@@ -72,7 +73,7 @@ def _asking(call: Call, fingerprint: UUID) -> _Asking:
         return _Asking(call, fingerprint, None, call.how not in SURELY_NOTHING)
     if told.reason in NO_ACCOUNT:
         return _Asking(call, fingerprint, None, False)
-    return _Asking(call, fingerprint, told, not told.replayed)
+    return _Asking(call, fingerprint, told, not told.replayed or told.resolved, decided=not told.replayed)
 
 
 class _Judging:
@@ -155,9 +156,9 @@ class _Judging:
             if told is not None and (asking.decision is not None or told.reason == Reason.KEY_REUSED):
                 clock = asking.call.clock
                 highs[clock] = min(asking.call.ended_us, highs.get(clock, asking.call.ended_us))
-        first = next((asking for asking in answered if asking.may_have_decided), answered[0] if answered else None)
+        first = next((asking for asking in answered if asking.decided), answered[0] if answered else None)
         low: tuple[int, int] | None = None
-        if first is not None and first.may_have_decided:
+        if first is not None and first.decided:
             low = (first.call.clock, first.call.asked_us)
         elif key[0] in self._history.complete:
             low = _earliest(askings)
@@ -242,14 +243,14 @@ def _contradictions(
     if answered:
         first = answered[0]
         assert first.decision is not None
-        once = msgspec.structs.replace(first.decision, replayed=False)
+        once = _bare(first.decision)
         for asking in answered[1:]:
             assert asking.decision is not None
             if asking.fingerprint != first.fingerprint:
                 yield asking, "another content of the key has an outcome too"
-            elif msgspec.structs.replace(asking.decision, replayed=False) != once:
+            elif _bare(asking.decision) != once:
                 yield asking, "another outcome than the key's first"
-        deciding = [asking for asking in answered if asking.may_have_decided]
+        deciding = [asking for asking in answered if asking.decided]
         if len(deciding) > 1:
             yield deciding[1], "decided twice: not said to be the answer of an earlier call"
         possible = any(asking.may_have_decided and asking.fingerprint == first.fingerprint for asking in askings)
@@ -264,6 +265,11 @@ def _contradictions(
             yield asking, "told that the key has other content, but this content has its outcome"
         elif is_complete and not any(other.fingerprint != asking.fingerprint for other in askings):
             yield asking, "told that the key has other content, and nobody asked other content"
+
+
+def _bare(told: Told) -> Told:
+    """What every answer under a key has in common."""
+    return msgspec.structs.replace(told, replayed=False, resolved=False)
 
 
 def _earliest(askings: list[_Asking]) -> tuple[int, int] | None:

@@ -120,6 +120,7 @@ class AnsweredLine(_Line, frozen=True, kw_only=True, tag="answered"):
     outcome: Literal["accepted", "refused"]
     reason: str | None = None
     replayed: bool = False
+    resolved: bool = False
     business_date: date | None = None
     value_date: date | None = None
     touched: tuple[DecidedOn, ...] = ()
@@ -232,11 +233,11 @@ def end_line(answer: Answer, *, number: int, at_us: int) -> AnsweredLine | Ended
     touched: Sequence[tuple[int, int, int]] = ()
     entries: Sequence[tuple[int, int, int, int]] = ()
     if isinstance(answer, Snapshot):
-        value_date, replayed = None, False
+        value_date, replayed, resolved = None, False, False
         if answer.reason not in NO_ACCOUNT:
             touched = ((answer.account, answer.sequence, answer.balance_yen),)
     else:
-        value_date, replayed = answer.value_date, answer.replayed
+        value_date, replayed, resolved = answer.value_date, answer.replayed, answer.resolved
         touched = tuple((touch.account, touch.sequence, touch.balance_yen) for touch in answer.touched)
         entries = tuple(
             (entry.account, entry.sequence, entry.amount_yen, entry.balance_yen) for entry in answer.entries
@@ -247,6 +248,7 @@ def end_line(answer: Answer, *, number: int, at_us: int) -> AnsweredLine | Ended
         outcome="accepted" if accepted else "refused",
         reason=None if accepted else answer.reason.word,
         replayed=replayed,
+        resolved=resolved,
         business_date=answer.business_date,
         value_date=value_date,
         touched=tuple(touched),

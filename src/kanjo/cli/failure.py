@@ -85,6 +85,12 @@ def _of_ledger(error: BaseException) -> KanjoError | None:
                 "The database's connection was lost while it was committing, so it may have happened or not. "
                 "Look before you repeat it; what bears a key is repeated safely with the same key.",
             )
+        case ledger.CommitTooWeak():
+            return SystemFailed(
+                "commit-too-weak",
+                f"An answer would leave before its commit is safe: {error}. Find who lowered it (ALTER ROLE, ALTER "
+                "DATABASE, a session's own SET) and take it back. Nothing was posted.",
+            )
         case ledger.StoreFailed(__cause__=psycopg.Error() as cause):
             return db.explain(cause)
         case ledger.StoreFailed():

@@ -12,7 +12,7 @@ from kanjo.cli.reply import Facts, Reply, Table
 from kanjo.errors import SystemFailed
 
 if TYPE_CHECKING:
-    from kanjo.ledger import Asked, Outcome
+    from kanjo.ledger import Answer, Asked, Outcome
 
 CLIENT = "cli"
 """Keys are unique per client (C-2); this is the one of the command line."""
@@ -26,14 +26,20 @@ def post_one(key: UUID | None, instruction: Callable[[str, UUID], Asked]) -> Rep
     from kanjo import ledger
 
     used = key or ledger.new_key(datetime.now(UTC))
-    try:
+
+    def attempt() -> Answer:
         with opened_store() as store:
             [answer] = ledger.post(store, [instruction(CLIENT, used)])
+        return answer
+
+    try:
+        answer = ledger.until_known(attempt, again=attempt)
     except ledger.OutcomeUnknown as error:
         raise SystemFailed(
             "outcome-unknown",
-            "The database's connection was lost while it was committing: it was decided or not. "
-            f"Repeat the command with --key {used}: it is done once, and you are told the one outcome.",
+            "The database's connection was lost while it was committing, or another site did not confirm it in time: "
+            f"it was decided or not. Repeat the command with --key {used}: it is done once, and you are told the one "
+            "outcome.",
             key=used,
         ) from error
     if isinstance(answer, ledger.NotDecided):

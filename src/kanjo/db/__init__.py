@@ -6,7 +6,7 @@ server and who still uses it), `migrate.py` (the schema).
 """
 
 from kanjo.db.connect import SERVICE_ROLE, Database, Role
-from kanjo.db.explain import explain
+from kanjo.db.explain import PASSING, explain
 from kanjo.db.life import Status, down, full_disk, status, up
 from kanjo.db.open import database
 from kanjo.db.planted import Planted
@@ -14,6 +14,7 @@ from kanjo.db.programs import run_program
 from kanjo.db.scratch import scratch
 
 __all__ = [
+    "PASSING",
     "SERVICE_ROLE",
     "Database",
     "Planted",

@@ -24,6 +24,9 @@ from kanjo.db.columns import Column
 Statement: TypeAlias = tuple[str, Mapping[str, Any]]
 """SQL with its parameters as %(name)s, and their values: columns, integers, texts, dates, truth values."""
 
+SILENT_S = 600.0
+"""No round trip takes so long: a server that says nothing is frozen, or its host or the way there is lost, which TCP
+may find out much later or never."""
 _NUMBERS = count()
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 _VERB = re.compile(r"(?:--.*\n)*(\w+)")
@@ -76,6 +79,11 @@ class Line:
         self._pgconn = connection.pgconn
         self._loading = Transformer(connection)
         self._prepared: dict[str, _Prepared] = {}
+        self.silent_s = SILENT_S
+        """After so long without an answer the connection is given up."""
+        self.warnings: set[str | None] = set()
+        """SQLSTATEs of what the server warned of in the last round trip."""
+        connection.add_notice_handler(lambda said: self.warnings.add(said.sqlstate))
 
     def exchange(self, statements: Sequence[Statement]) -> list[Found]:
         """Execute them in order. When one fails, those behind it are not executed, and its error is raised.
@@ -83,12 +91,13 @@ class Line:
         Outside of a transaction block they are one transaction.
         """
         pgconn = self._pgconn
+        self.warnings.clear()
         pgconn.enter_pipeline_mode()
         try:
             preparing = [self._send(text, parameters) for text, parameters in statements]
             pgconn.pipeline_sync()
             results_count = len(statements) + sum(prepared is not None for prepared in preparing) + 1
-            results = self.connection.wait(_communicate(pgconn, results_count))
+            results = self.connection.wait(_communicate(pgconn, results_count), timeout=self.silent_s)
             pgconn.exit_pipeline_mode()
         except BaseException:
             if pgconn.status != ConnStatus.BAD:

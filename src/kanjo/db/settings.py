@@ -61,6 +61,7 @@ def sized(memory: int, disk_free: int) -> Mapping[str, str]:
         "autovacuum_vacuum_cost_limit": "2000",
         "autovacuum_naptime": "15s",
         "log_startup_progress_interval": "1s",
+        "client_connection_check_interval": "5s",  # who gave up on a silent server leaves no session behind that waits
         "log_checkpoints": "off",
         # statements and rows hold names and amounts: they never reach a log
         "log_min_error_statement": "panic",

@@ -20,6 +20,7 @@ from kanjo.ledger.batcher import Batcher, Overloaded
 from kanjo.ledger.book import HoldStatus, Item, ItemKind, LawBroken, Phase, Run, StuckItem, Wanted
 from kanjo.ledger.chart import Code
 from kanjo.ledger.day import business_date, open_day, require_forward
+from kanjo.ledger.doubt import PATIENCE_S, until_known
 from kanjo.ledger.hold_look_up import HoldFound, look_up_hold
 from kanjo.ledger.instruction import (
     AMOUNT_MAX_YEN,
@@ -48,7 +49,17 @@ from kanjo.ledger.post import ITEMS_MAX, enquire, post, post_in, post_once, sett
 from kanjo.ledger.postgres import PostgresStore, PostgresUnit
 from kanjo.ledger.reason import Reason
 from kanjo.ledger.statement import Statement, StatementLine, statement
-from kanjo.ledger.store import NOT_POISON, Conflict, Day, OutcomeUnknown, Store, StoreFailed, Unit
+from kanjo.ledger.store import (
+    NOT_POISON,
+    CommitTooWeak,
+    Conflict,
+    Day,
+    OutcomeUnknown,
+    Store,
+    StoreAway,
+    StoreFailed,
+    Unit,
+)
 from kanjo.ledger.stretch import StretchWanted
 from kanjo.ledger.trial import TrialBalance, TrialLine, trial_balance
 from kanjo.ledger.verdict import Verdict, give_verdict
@@ -58,6 +69,7 @@ __all__ = [
     "ITEMS_MAX",
     "NAME_LENGTH_MAX",
     "NOT_POISON",
+    "PATIENCE_S",
     "Account",
     "Answer",
     "Asked",
@@ -65,6 +77,7 @@ __all__ = [
     "CaptureHold",
     "ChangeAccount",
     "Code",
+    "CommitTooWeak",
     "Conflict",
     "Day",
     "Enquiry",
@@ -99,6 +112,7 @@ __all__ = [
     "StatementLine",
     "Status",
     "Store",
+    "StoreAway",
     "StoreFailed",
     "StretchWanted",
     "StuckItem",
@@ -137,5 +151,6 @@ __all__ = [
     "statement",
     "transfer",
     "trial_balance",
+    "until_known",
     "withdrawal",
 ]

@@ -16,17 +16,22 @@ from typing import NamedTuple
 
 import structlog
 
+from kanjo.db.explain import PASSING
+from kanjo.errors import KanjoError
+from kanjo.ledger.doubt import PATIENCE_S, resolved, until_known
 from kanjo.ledger.instruction import Asked
 from kanjo.ledger.outcome import Answer
 from kanjo.ledger.post import ITEMS_MAX, post_once
 from kanjo.ledger.postgres import PostgresStore
 from kanjo.ledger.pulse import Pulse
-from kanjo.ledger.store import Conflict, OutcomeUnknown, Store, StoreFailed
+from kanjo.ledger.store import Conflict, OutcomeUnknown, Store, StoreAway, StoreFailed
 from kanjo.ledger.tickets import Awaited, Blocked, Called, Promised, Ticket, wake
 
 _LOG = structlog.get_logger()
 FAST_ITEMS_MAX = 500
 """A commit for everybody settles at most so many items of an account (O-8): about 10 ms of everybody's time."""
+SILENT_S = 15.0
+"""No commit of a door takes so long. Callers of a frozen server wait so long until another one is asked."""
 SHARE_MIN = 16
 """Fewer are not shared out among threads: what a commit costs by itself would outweigh working side by side."""
 
@@ -39,7 +44,8 @@ class Batcher:
     """Threads that post for many callers, each on a store of its own; close it, or use it in a `with` block.
 
     `open_store` makes a store (on a connection of its own), again after a connection was lost. `waiting_max` bounds
-    what may wait, `batch_max` what one commit decides. `on_batch(count, seconds)` is told of every commit. With a
+    what may wait, `batch_max` what one commit decides. A batch whose outcome is in doubt, or whose database is away, is
+    asked again for `patience_s` before anybody hears of it. `on_batch(count, seconds)` is told of every commit. With a
     `pulse` the door publishes how long its callers wait, and an adaptive cut yields to them. Instructions that do not
     wait for each other's answers are decided in any order.
     """
@@ -51,6 +57,7 @@ class Batcher:
         threads: int = 2,
         waiting_max: int = 10_000,
         batch_max: int = 256,
+        patience_s: float = PATIENCE_S,
         on_batch: Callable[[int, float], object] | None = None,
         pulse: Pulse | None = None,
     ) -> None:
@@ -58,6 +65,7 @@ class Batcher:
         self.open_store = open_store
         self.waiting_max = waiting_max
         self.batch_max = batch_max
+        self.patience_s = patience_s
         self.on_batch = on_batch
         self.pulse = pulse
         self._lanes = _Lanes(batch_max, threads)
@@ -68,6 +76,8 @@ class Batcher:
         self._changed = threading.Condition(threading.Lock())
         self._idle = 0
         self._closing = False
+        self._impatient = threading.Event()
+        """The door is closing: whoever waits for a database that is away is told so."""
         self._threads = [
             threading.Thread(target=self._work, name=f"batcher-{place}", daemon=True) for place in range(threads)
         ]
@@ -122,6 +132,7 @@ class Batcher:
         with self._changed:
             self._closing = True
             self._changed.notify_all()
+        self._impatient.set()
         for thread in self._threads:
             thread.join()
 
@@ -172,7 +183,7 @@ class Batcher:
             return taken
 
     def _work(self) -> None:
-        store: Store | None = None
+        desk = _Desk(self.open_store)
         while (taken := self._take()) is not None:
             tickets = taken.tickets
             left: list[Ticket] = []
@@ -181,32 +192,26 @@ class Batcher:
             try:
                 tickets = [ticket for ticket in tickets if ticket.begin()]
                 if tickets:
-                    store = store or self._opened()
-                    left = self._post(store, tickets, ITEMS_MAX if taken.slow else FAST_ITEMS_MAX)
-                    if isinstance(store, PostgresStore) and store.connection.closed:
-                        _close(store)
-                        store = None
+                    left = self._post(desk, tickets, ITEMS_MAX if taken.slow else FAST_ITEMS_MAX)
             except Exception as error:
                 for ticket in tickets:
                     ticket.fail(_told(error))
                 wake(tickets)
-                _close(store)
-                store = None
             finally:
                 del self._told[threading.get_ident()]
                 self._return(taken, left, told)
-        _close(store)
+        desk.leave()
 
-    def _opened(self) -> Store:
-        try:
-            return self.open_store()
-        except Exception as error:
-            raise StoreFailed(f"the database cannot be reached: {error}") from error
-
-    def _post(self, store: Store, tickets: Sequence[Ticket], items_max: int) -> list[Ticket]:
+    def _post(self, desk: _Desk, tickets: Sequence[Ticket], items_max: int) -> list[Ticket]:
         """One commit; tell everybody who has an answer, return the others."""
         began = time.perf_counter()
-        answers = post_once(store, [ticket.asked for ticket in tickets], items_max=items_max)
+        asked = [ticket.asked for ticket in tickets]
+        answers = until_known(
+            lambda: desk.post(asked, items_max),
+            again=lambda: resolved(desk.post(asked, items_max)),
+            patience_s=self.patience_s,
+            pause=lambda seconds: not self._impatient.wait(seconds),
+        )
         seconds = time.perf_counter() - began
         left = []
         told = []
@@ -221,17 +226,17 @@ class Batcher:
             if self.on_batch is not None:
                 self.on_batch(len(told), seconds)
             if self.pulse is not None:
-                self._tell_pulse(self.pulse, store, told)
+                self._tell_pulse(self.pulse, desk, told)
         except Exception:
             _LOG.exception("an observer of batches failed")
         return left
 
     @staticmethod
-    def _tell_pulse(pulse: Pulse, store: Store, told: Sequence[Ticket]) -> None:
+    def _tell_pulse(pulse: Pulse, desk: _Desk, told: Sequence[Ticket]) -> None:
         now_s = time.perf_counter()
         pulse.note([int((now_s - ticket.asked_s) * 1_000_000) for ticket in told])
-        if isinstance(store, PostgresStore):
-            pulse.tell(store.connection)
+        if isinstance(desk.store, PostgresStore):
+            pulse.tell(desk.store.connection)
 
     def _return(self, taken: _Batch, left: list[Ticket], told: list[Ticket]) -> None:
         with self._changed:
@@ -239,6 +244,39 @@ class Batcher:
             self._lanes.fast.extend(told)
             if (left or told) and self._idle:
                 self._changed.notify()
+
+
+class _Desk:
+    """Where a thread posts: a store while all goes well, another one after anything else."""
+
+    def __init__(self, open_store: Callable[[], Store]) -> None:
+        self.store: Store | None = None
+        self._open_store = open_store
+
+    def post(self, asked: Sequence[Asked], items_max: int) -> Sequence[Answer | None]:
+        if isinstance(self.store, PostgresStore) and self.store.connection.closed:
+            self.leave()
+        try:
+            self.store = self.store or self._opened()
+            return post_once(self.store, asked, items_max=items_max)
+        except Exception:
+            self.leave()
+            raise
+
+    def leave(self) -> None:
+        store, self.store = self.store, None
+        if isinstance(store, PostgresStore):
+            store.connection.close()
+
+    def _opened(self) -> Store:
+        try:
+            store = self._open_store()
+            if isinstance(store, PostgresStore):
+                store.give_up_after(SILENT_S)
+            return store
+        except Exception as error:
+            passes = isinstance(error, KanjoError) and error.code in PASSING
+            raise (StoreAway if passes else StoreFailed)(f"the database cannot be reached: {error}") from error
 
 
 class _Batch(NamedTuple):
@@ -332,8 +370,3 @@ def _told(error: Exception) -> Exception:
     if isinstance(error, Conflict):
         return StoreFailed(f"too many postings met: {error}")
     return StoreFailed(f"the posting failed: {type(error).__name__}: {error}")
-
-
-def _close(store: Store | None) -> None:
-    if isinstance(store, PostgresStore):
-        store.connection.close()

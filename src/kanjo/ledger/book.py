@@ -25,6 +25,12 @@ class LawBroken(Exception):
     """An invariant of the ledger does not hold; the database transaction must not commit. Names the law."""
 
 
+RequestEntry: TypeAlias = tuple[int, int, int, int, int, int]
+"""An entry that a request caused: the place of its outcome in the changes, account, sequence, signed amount, balance
+after it, contra.
+"""
+
+
 class Phase(Word):
     """When the items of a run are settled (design 6); only pre-business items are ordered before online."""
 
@@ -168,17 +174,6 @@ class ItemEntries(msgspec.Struct):
     value_date: list[date] = []
 
 
-class RequestEntries(msgspec.Struct):
-    """Entries that requests caused, in columns; `outcome` is the place of the cause in the changes' outcomes."""
-
-    outcome: list[int] = []
-    account: list[int] = []
-    sequence: list[int] = []
-    amount_yen: list[int] = []
-    balance_yen: list[int] = []
-    contra: list[int] = []
-
-
 class NewAccount(msgspec.Struct, frozen=True):
     account: Account
     name_kana: str
@@ -190,7 +185,7 @@ class Changes(msgspec.Struct, kw_only=True):
     date: date
     accounts: dict[int, Account] = {}
     item_entries: ItemEntries = msgspec.field(default_factory=ItemEntries)
-    request_entries: RequestEntries = msgspec.field(default_factory=RequestEntries)
+    request_entries: list[RequestEntry] = []
     results: Results = msgspec.field(default_factory=Results)
     outcomes: list[Outcome] = []
     opened: list[NewAccount] = []

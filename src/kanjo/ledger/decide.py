@@ -6,7 +6,7 @@ changes the book's working copies of accounts and returns what must be saved.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import assert_never
 from uuid import UUID
@@ -301,29 +301,27 @@ def _move(book: Book, changes: Changes, movements: tuple[Movement, ...], *, fund
     found = [_standing(accounts.get(number), signed_yen, is_capture=funds_are_held) for number, signed_yen, _ in steps]
     if any(found):
         return Reason(min(filter(None, found)))
-    if not funds_are_held:
-        left_yen: dict[int, int] = {}
-        for number, signed_yen, _ in steps:
-            before_yen = left_yen.get(number)
-            left_yen[number] = after_yen = (
-                accounts[number].available_yen if before_yen is None else before_yen
-            ) + signed_yen
-            if after_yen < 0 and signed_yen < 0:
-                return Reason.INSUFFICIENT_FUNDS
-    entries = changes.request_entries
+    if not funds_are_held and _is_short(accounts, steps):
+        return Reason.INSUFFICIENT_FUNDS
     outcome = len(changes.outcomes)  # where the outcome will stand that this is decided for
     for number, signed_yen, contra in steps:
         account = accounts[number]
         account.sequence = sequence = account.sequence + 1
         account.balance_yen = balance_yen = account.balance_yen + signed_yen
         changes.accounts[number] = account
-        entries.outcome.append(outcome)
-        entries.account.append(number)
-        entries.sequence.append(sequence)
-        entries.amount_yen.append(signed_yen)
-        entries.balance_yen.append(balance_yen)
-        entries.contra.append(contra)
+        changes.request_entries.append((outcome, number, sequence, signed_yen, balance_yen, contra))
     return Reason.ACCEPTED
+
+
+def _is_short(accounts: Mapping[int, Account], steps: Sequence[tuple[int, int, int]]) -> bool:
+    """Whether one of the steps, in their order, would take more than is available there by then."""
+    left_yen: dict[int, int] = {}
+    for number, signed_yen, _ in steps:
+        before_yen = left_yen[number] if number in left_yen else accounts[number].available_yen
+        left_yen[number] = after_yen = before_yen + signed_yen
+        if after_yen < 0 and signed_yen < 0:
+            return True
+    return False
 
 
 def _standing(account: Account | None, signed_yen: int, *, is_capture: bool = False) -> int:

@@ -203,15 +203,14 @@ class MemoryUnit:
         for number, account in changes.accounts.items():
             tables.accounts[number] = msgspec.structs.replace(account)
         self._save_items(changes)
-        entries = changes.request_entries
-        for index, place in enumerate(entries.outcome):
+        for place, account_number, sequence, amount_yen, balance_yen, contra in changes.request_entries:
             outcome = changes.outcomes[place]
             self._enter(
-                entries.account[index],
-                entries.sequence[index],
-                amount_yen=entries.amount_yen[index],
-                balance_yen=entries.balance_yen[index],
-                contra=entries.contra[index],
+                account_number,
+                sequence,
+                amount_yen=amount_yen,
+                balance_yen=balance_yen,
+                contra=contra,
                 date=changes.date,
                 value_date=outcome.value_date,
                 kind=outcome.kind,

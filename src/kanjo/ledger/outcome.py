@@ -32,7 +32,9 @@ class EntryLine(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """The one outcome of a key. `reason` is ACCEPTED or says why not; `replayed` when it was decided earlier."""
+    """The one outcome of a key. `reason` is ACCEPTED or says why not; `replayed` when it was decided earlier, and then
+    `resolved` when that may have been in this very call: its commit was in doubt, and this was found by the key.
+    """
 
     client: str
     key: UUID
@@ -46,6 +48,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     movements: tuple[Movement, ...] = ()
     touched: tuple[Touch, ...] = ()
     replayed: bool = False
+    resolved: bool = False
 
     @property
     def accepted(self) -> bool:

@@ -12,13 +12,14 @@ from psycopg import errors
 from psycopg.pq import ConnStatus, TransactionStatus
 
 from kanjo.db.columns import Date, Int2, Int4, Int8, Text, Uuid
+from kanjo.db.explain import PASSING, explain
 from kanjo.db.line import STALE, Found, Line, Statement
 from kanjo.db.queries import Queries
 from kanjo.ledger.account import Account
 from kanjo.ledger.book import Book, Changes, Hold, Item, Key, LawBroken, MandateState, Run, StuckItem, Wanted
 from kanjo.ledger.postgres_stretch import item_statements, load_stretch, span_statement
 from kanjo.ledger.request_rows import outcome_of, request_statements
-from kanjo.ledger.store import Conflict, Day, OutcomeUnknown, StoreFailed, due_runs
+from kanjo.ledger.store import CommitTooWeak, Conflict, Day, OutcomeUnknown, StoreAway, StoreFailed, due_runs
 from kanjo.ledger.stretch import StretchBook, StretchChanges, StretchWanted
 
 SQL = Queries("kanjo.ledger")
@@ -38,7 +39,7 @@ _CONFLICTS = (
 )
 
 
-_DAY: list[tuple[str, dict[str, Any]]] = [("share_day", {"lock": DAY_LOCK}), ("read_day_and_runs", {})]
+_SHARE_DAY: tuple[str, dict[str, Any]] = ("share_day", {"lock": DAY_LOCK})
 
 
 class PostgresUnit:
@@ -70,13 +71,15 @@ class PostgresUnit:
         assert not self.committing
         if self.begun:
             return self._line.exchange(statements)
-        if self._line.connection.info.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
+        if self._line.connection.pgconn.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
             raise RuntimeError("a unit inside of a transaction would end it")
         self.begun = True
         return self._line.exchange([(SQL["begin"], {}), *statements])[1:]
 
     def day(self) -> Day:
-        return _day(self._named(*_DAY)["read_day_and_runs"])
+        rows = self._named(_SHARE_DAY, ("read_day_and_runs", {}))
+        _require_level(rows["share_day"])
+        return _day(rows["read_day_and_runs"])
 
     def take_day(self) -> None:
         self._run(
@@ -90,24 +93,40 @@ class PostgresUnit:
         return {account for part in rows for (account,) in part}
 
     def load(self, day: Day, wanted: Wanted) -> Book:
+        here = self._here(wanted)
+        statements = [("lock_accounts", here), ("stuck_items", here), ("expiring_holds", here)]
         due = self._due_items_of(day, wanted)
-        return self._book(day, wanted, self._named(*self._load_statements(wanted), *due))
+        return self._book(day, wanted, self._named(*statements, *self._referred(wanted), *due))
 
     def load_today(self, wanted: Wanted) -> Book | None:
-        rows = self._named(*_DAY, *self._load_statements(wanted))
-        day = _day(rows["read_day_and_runs"])
+        here = self._here(wanted)
+        statements = [_SHARE_DAY, ("lock_accounts", here), ("read_day_and_standing", here), *self._referred(wanted)]
+        rows = self._named(*statements)
+        _require_level(rows["share_day"])
+        standing = rows["read_day_and_standing"]
+        day = _day(standing)
         if day.date is None:
             return None
-        return self._book(day, wanted, rows | self._named(*self._due_items_of(day, wanted)))
+        more = self._due_items_of(day, wanted)
+        *_, is_stuck, is_expiring = standing[0]
+        if is_stuck:
+            more.append(("stuck_items", here))
+        if is_expiring:
+            more.append(("expiring_holds", here))
+        return self._book(day, wanted, rows | self._named(*more))
+
+    def _here(self, wanted: Wanted) -> dict[str, Any]:
+        return {"cell": self.cell, "accounts": Int8(wanted.accounts)}
 
     def _named(self, *statements: tuple[str, dict[str, Any]]) -> dict[str, list[tuple[Any, ...]]]:
         """The rows by the names of their statements."""
         rows = self._run(*statements) if statements else []
         return dict(zip((name for name, _ in statements), rows, strict=True))
 
-    def _load_statements(self, wanted: Wanted) -> list[tuple[str, dict[str, Any]]]:
-        here = {"cell": self.cell, "accounts": Int8(wanted.accounts)}
-        statements = [("lock_accounts", here), ("stuck_items", here), ("expiring_holds", here)]
+    @staticmethod
+    def _referred(wanted: Wanted) -> list[tuple[str, dict[str, Any]]]:
+        """What is read of other requests, holds and runs that the instructions refer to; mostly nothing."""
+        statements = []
         if wanted.keys or wanted.reversals:
             statements.append(("requests", _keys([*wanted.keys, *wanted.reversals])))
         if wanted.reversals:
@@ -120,11 +139,12 @@ class PostgresUnit:
 
     def _book(self, day: Day, wanted: Wanted, rows: dict[str, list[tuple[Any, ...]]]) -> Book:
         assert day.date is not None
-        held = {account for account, _, _ in rows["stuck_items"]}
+        stuck = rows.get("stuck_items", [])
+        held = {account for account, _, _ in stuck}
         items, unfinished = _bound(cast(list[Item], rows.get("due_items", [])), wanted, held)
         expiring: dict[int, list[Hold]] = {}
         holds = {(row[0], row[1]): Hold(*row) for row in rows.get("holds", [])}
-        for row in rows["expiring_holds"]:
+        for row in rows.get("expiring_holds", []):
             hold = holds.get((row[0], row[1])) or Hold(*row)
             expiring.setdefault(hold.account, []).append(hold)
         return Book(
@@ -133,7 +153,7 @@ class PostgresUnit:
             items=items,
             runs=day.runs,
             unfinished=unfinished,
-            stuck={(run, item) for _, run, item in rows["stuck_items"]},
+            stuck={(run, item) for _, run, item in stuck},
             mandates=self._mandates(day, items),
             expiring=expiring,
             holds=holds,
@@ -178,16 +198,15 @@ class PostgresUnit:
         self._save(self._changes(changes))
 
     def finish(self, changes: Changes) -> None:
-        statements: list[Statement] = [
-            (_counted(name), parameters | {"expected": expected})
-            for name, parameters, expected in self._changes(changes)
-        ]
-        self._commit(statements)
+        # what was only read may be known here alone: it is told behind a commit that waits as all others do
+        self._commit(_counted(self._changes(changes)) or [(SQL["make_commit_wait"], {})])
 
     def _commit(self, statements: list[Statement]) -> None:
         """Send COMMIT behind the statements, in one round trip: when one of them fails, it is not executed."""
         self.committing = True
         self._line.exchange([*statements, (SQL["commit"], {})])
+        if NOT_CONFIRMED in self._line.warnings:
+            raise OutcomeUnknown("committed here, but nobody confirmed it elsewhere; repeat the key to learn more")
 
     def end(self, *, undo: bool) -> None:
         """Commit or undo what was begun, unless that is done already."""
@@ -305,6 +324,10 @@ class PostgresStore:
         self.cell = cell
         self._line = Line(connection)
 
+    def give_up_after(self, silent_s: float) -> None:
+        """Take a server that says nothing for so long as lost."""
+        self._line.silent_s = silent_s
+
     @contextmanager
     def unit(self) -> Iterator[PostgresUnit]:
         unit = PostgresUnit(self._line, self.cell)
@@ -322,32 +345,70 @@ class PostgresStore:
                 raise LawBroken(f"law 3: an account would have two entries of one sequence: {error}") from error
             raise Conflict(str(error)) from error
         except psycopg.Error as error:
-            if self.connection.broken:
+            if self.connection.closed:
                 raise OutcomeUnknown(
                     "the database connection was lost; repeat the key to learn the outcome", committing=unit.committing
                 ) from error
             if error.diag.sqlstate == LAW_1_STATE:
                 raise LawBroken(str(error.diag.message_primary)) from error
             if _fails_for_all(error):
-                raise StoreFailed(str(error)) from error
+                failure = StoreAway if explain(error).code in PASSING else StoreFailed
+                raise failure(str(error)) from error
             raise
+
+
+NOT_CONFIRMED = "01000"
+"""The SQLSTATE of the warning under which COMMIT returns when its wait for another server was broken off: it is
+committed here, and perhaps nowhere else."""
+LEVELS = ("off", "local", "remote_write", "on", "remote_apply")
+"""Of `synchronous_commit`, the weakest first."""
+
+
+def _require_level(rows: list[tuple[Any, ...]]) -> None:
+    """Any session could set `synchronous_commit` lower for itself; what the server demands is another setting."""
+    [(*_, level, demanded)] = rows
+    if demanded and LEVELS.index(level) < LEVELS.index(demanded):
+        raise CommitTooWeak(f"synchronous_commit is {level} here, and this server demands {demanded}")
 
 
 LAW_1_STATE = "KJ002"
 """The SQLSTATE of `ledger.require_written`."""
 
 
-@cache
-def _counted(name: str) -> str:
-    """The statement, failing unless it writes as many rows as expected: in one round trip with COMMIT nobody else could
-    look at that in time (law 1).
+_TOGETHER = ("update_accounts", "insert_request_entries", "insert_requests")
+
+
+def _counted(statements: list[tuple[str, dict[str, Any], int]]) -> list[Statement]:
+    """The statements, failing unless they write as many rows as expected: in one round trip with COMMIT nobody else
+    could look at that in time (law 1). Those that nearly every posting of a door writes become one.
     """
+    parts = {name: (parameters, expected) for name, parameters, expected in statements if name in _TOGETHER}
+    if len(parts) < len(_TOGETHER):
+        return [(_counted_text(name), parameters | {"expected": count}) for name, parameters, count in statements]
+    together: dict[str, Any] = {}
+    for name, (parameters, expected) in parts.items():
+        together |= parameters
+        together[name] = expected
+    apart = [one for one in statements if one[0] not in _TOGETHER]
+    return [*_counted(apart), (_together_text(), together)]
+
+
+@cache
+def _counted_text(name: str) -> str:
     return SQL["counted"].replace("/* statement */", SQL[name]).replace("/* name */", name)
+
+
+@cache
+def _together_text() -> str:
+    text = SQL["counted_together"]
+    for name in _TOGETHER:
+        text = text.replace(f"/* {name} */", SQL[name])
+    return text
 
 
 def _day(rows: list[tuple[Any, ...]]) -> Day:
     """The date stands in each row; the one row without a run has NULL for it."""
-    return Day(rows[0][0], {row[1]: Run(*row[1:]) for row in rows if row[1] is not None})
+    return Day(rows[0][0], {row[1]: Run(*row[1:7]) for row in rows if row[1] is not None})
 
 
 _FAILS_FOR_ALL = ("08", "25", "28", "3D", "3F", "40", "42", "53", "55", "57", "58", "F0", "XX")

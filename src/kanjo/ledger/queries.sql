@@ -5,13 +5,20 @@
 -- Held until commit: the date cannot change under a posting, and `day open` waits for it with a time-out.
 -- No table is read whole: plans are made once, maybe while a table is still empty, and a scan that looked cheapest then
 -- would go on while it grows, until statistics come.
-SELECT pg_advisory_xact_lock_shared(%(lock)s), set_config('enable_seqscan', 'off', true)
+-- What a commit waits for, and what the server's configuration demands, are of this very transaction.
+SELECT pg_advisory_xact_lock_shared(%(lock)s), set_config('enable_seqscan', 'off', true),
+  current_setting('synchronous_commit'), current_setting('kanjo.synchronous_commit', true)
 
 -- name: begin
 BEGIN
 
 -- name: commit
 COMMIT
+
+-- name: make_commit_wait
+-- A commit that writes nothing waits for nobody. What was read may be on this server only: its own commit's wait was
+-- broken off, or never came to an end.
+SELECT pg_logical_emit_message(true, 'kanjo', '') WHERE current_setting('synchronous_standby_names') <> ''
 
 -- name: rollback
 ROLLBACK
@@ -22,6 +29,18 @@ SELECT business_date FROM ledger.day
 -- name: read_day_and_runs
 -- Only runs that are not closed: finished days cost nothing. One row without a run when there is none. Shut doors fail it.
 SELECT CASE WHEN shut THEN ledger.refuse_shut() ELSE business_date END, run, date, phase, priority, cancelled, originator
+FROM ledger.day
+LEFT JOIN ledger.run ON NOT closed
+
+-- name: read_day_and_standing
+-- The same behind the locks of accounts, and whether anything stuck or any expiring hold is there at all: nearly never,
+-- so that their own statements are sent only then.
+SELECT CASE WHEN shut THEN ledger.refuse_shut() ELSE business_date END, run, date, phase, priority, cancelled, originator,
+  EXISTS (SELECT FROM ledger.stuck_item WHERE cell = %(cell)s AND account = ANY (%(accounts)s)),
+  EXISTS (
+    SELECT FROM ledger.hold
+    WHERE cell = %(cell)s AND account = ANY (%(accounts)s) AND status = 1 AND expires_on < business_date
+  )
 FROM ledger.day
 LEFT JOIN ledger.run ON NOT closed
 
@@ -182,12 +201,37 @@ ORDER BY account, expires_on, placed_on, key
 SELECT DISTINCT account FROM ledger.run WHERE NOT closed AND account = ANY (%(accounts)s)
 
 -- name: counted
--- Goes around one of the statements below that end a posting together with COMMIT.
+-- Goes around one of the statements below that end a posting together with COMMIT. The function is called only to fail.
 WITH written AS (
 /* statement */
 RETURNING true
 )
-SELECT ledger.require_written('/* name */', count(*), %(expected)s) FROM written
+SELECT ledger.require_written('/* name */', count, %(expected)s)
+FROM (SELECT count(*) FROM written) AS counted
+WHERE count <> %(expected)s
+
+-- name: counted_together
+-- Goes around the three that nearly every posting of a door writes: what each statement costs before its first row is
+-- paid once.
+WITH settled AS (
+/* update_accounts */
+RETURNING true
+), entered AS (
+/* insert_request_entries */
+RETURNING true
+), decided AS (
+/* insert_requests */
+RETURNING true
+)
+SELECT ledger.require_written(name, count, expected)
+FROM (
+  SELECT 'update_accounts', count(*), %(update_accounts)s::bigint FROM settled
+  UNION ALL
+  SELECT 'insert_request_entries', count(*), %(insert_request_entries)s::bigint FROM entered
+  UNION ALL
+  SELECT 'insert_requests', count(*), %(insert_requests)s::bigint FROM decided
+) AS counted (name, count, expected)
+WHERE count <> expected
 
 -- name: insert_accounts
 INSERT INTO ledger.account (cell, account, balance, held, floor, sequence, status, product)
@@ -223,7 +267,8 @@ FROM generate_subscripts(%(accounts)s, 1) AS i
 -- What an entry tells of its cause stands in the columns of the requests.
 INSERT INTO ledger.entry
   (cell, date, account, sequence, amount, balance, contra, kind, value_date, run, client, key)
-SELECT %(cell)s, %(date)s, (%(accounts)s)[i], (%(sequences)s)[i], (%(amounts)s)[i], (%(balances)s)[i], (%(contras)s)[i],
+SELECT %(cell)s, %(date)s, (%(entry_accounts)s)[i], (%(entry_sequences)s)[i], (%(entry_amounts)s)[i],
+  (%(entry_balances)s)[i], (%(contras)s)[i],
   (%(kinds)s)[cause], (%(value_dates)s)[cause], nullif((%(runs)s)[cause], 0), (%(clients)s)[cause], (%(keys)s)[cause]
 FROM unnest(%(causes)s) WITH ORDINALITY AS entry (cause, i)
 
@@ -253,9 +298,9 @@ SELECT %(date)s, (%(clients)s)[i], (%(keys)s)[i], (%(fingerprints)s)[i], (%(kind
   (%(debits)s)[movements:(%(movement_ends)s)[i]],
   (%(credits)s)[movements:(%(movement_ends)s)[i]],
   (%(amounts)s)[movements:(%(movement_ends)s)[i]],
-  (%(accounts)s)[touched:(%(touch_ends)s)[i]],
-  (%(sequences)s)[touched:(%(touch_ends)s)[i]],
-  (%(balances)s)[touched:(%(touch_ends)s)[i]]
+  (%(touched_accounts)s)[touched:(%(touch_ends)s)[i]],
+  (%(touched_sequences)s)[touched:(%(touch_ends)s)[i]],
+  (%(touched_balances)s)[touched:(%(touch_ends)s)[i]]
 FROM generate_subscripts(%(keys)s, 1) AS i
 CROSS JOIN LATERAL (
   SELECT coalesce((%(movement_ends)s)[i - 1], 0) + 1 AS movements, coalesce((%(touch_ends)s)[i - 1], 0) + 1 AS touched

@@ -51,23 +51,23 @@ def request_statements(here: dict[str, Any], changes: Changes) -> list[tuple[str
         "reasons": Int2([outcome.reason for outcome in outcomes]),
         "references": Uuid([outcome.reference for outcome in outcomes]),
         "movement_ends": Int4(list(accumulate([len(outcome.movements) for outcome in outcomes]))),
-        "accounts": Int8([touch.account for touch in touches]),
-        "sequences": Int8([touch.sequence for touch in touches]),
-        "balances": Int8([touch.balance_yen for touch in touches]),
+        "touched_accounts": Int8([touch.account for touch in touches]),
+        "touched_sequences": Int8([touch.sequence for touch in touches]),
+        "touched_balances": Int8([touch.balance_yen for touch in touches]),
         "touch_ends": Int4(list(accumulate([len(outcome.touched) for outcome in outcomes]))),
     }
     statements: list[tuple[str, dict[str, Any], int]] = []
-    entries = changes.request_entries
-    if entries.account:
+    if changes.request_entries:
+        places, accounts, sequences, amounts, balances, contras = zip(*changes.request_entries, strict=True)
         columns = causes | {
-            "causes": Int4([rows[place] for place in entries.outcome]),
-            "accounts": Int8(entries.account),
-            "sequences": Int8(entries.sequence),
-            "amounts": Int8(entries.amount_yen),
-            "balances": Int8(entries.balance_yen),
-            "contras": Int8(entries.contra),
+            "causes": Int4([rows[place] for place in places]),
+            "entry_accounts": Int8(accounts),
+            "entry_sequences": Int8(sequences),
+            "entry_amounts": Int8(amounts),
+            "entry_balances": Int8(balances),
+            "contras": Int8(contras),
         }
-        statements.append(("insert_request_entries", columns, len(entries.account)))
+        statements.append(("insert_request_entries", columns, len(places)))
     internal = list(changes.internal_entries())
     if internal:
         columns = causes | {

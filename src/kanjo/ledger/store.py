@@ -18,7 +18,8 @@ class Conflict(Exception):
 
 
 class OutcomeUnknown(Exception):
-    """The connection was lost while committing: the caller must repeat the key to learn the one true outcome.
+    """The connection was lost while committing, or the commit is not where the policy wants it: the caller must repeat
+    the key to learn the one true outcome.
 
     `committing` is False when it was lost before that: then nothing happened, and the key is free.
     """
@@ -29,7 +30,15 @@ class OutcomeUnknown(Exception):
 
 
 class StoreFailed(Exception):
-    """The store cannot work at all just now (disk full, shutting down): nobody's fault among those who ask."""
+    """The store cannot work at all just now (disk full, rights): nobody's fault among those who ask."""
+
+
+class StoreAway(StoreFailed):
+    """It cannot be reached or takes no writes (shutting down, a standby): it comes back, or another takes over."""
+
+
+class CommitTooWeak(StoreFailed):
+    """An answer would leave before the commit is where this server wants it: nothing is posted."""
 
 
 NOT_POISON = (Conflict, OutcomeUnknown, StoreFailed)

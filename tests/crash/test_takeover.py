@@ -1,0 +1,175 @@
+"""The primary dies under load and its copy takes over: doors and workers find it by themselves, and nothing answered is
+lost. Two servers, one replicating the other, without anything that elects: the test is the operator.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psycopg
+import pytest
+from assassin import children, signal_all, wait_for
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from banks import key
+from kanjo import centercut, check, db, ledger, transfers
+from kanjo.db import binaries, settings
+from kanjo.db import home as homes
+from kanjo.db.account import server_account
+from kanjo.demo.town import Town
+from kanjo.ledger import Answer, Asked, Batcher, Enquiry, Outcome, PostgresStore, Snapshot
+
+MONDAY, TUESDAY = date(2026, 8, 24), date(2026, 8, 25)
+CLIENT = "takeover"
+ACCOUNTS = 4_000
+CALLERS = 8
+RATE_PER_S = 1_000.0
+"""Slow enough that the cut is in the middle when the primary dies."""
+
+
+class Pair(NamedTuple):
+    """A primary, its copy, and the database as whoever does not care which of them is the primary names it."""
+
+    first: Path
+    second: Path
+    database: db.Database
+
+
+@pytest.fixture
+def pair(places: Path) -> Iterator[Pair]:
+    """A town's ledger on Monday, with Tuesday's payroll loaded; each commit waits for the copy."""
+    town = Town(ACCOUNTS)
+    first, second = places / "first", places / "second"
+    with ExitStack() as stack:
+        primary = stack.enter_context(db.database(first))
+        store = PostgresStore(stack.enter_context(primary.connect(autocommit=True)))
+        ledger.import_accounts(store, town.csv_lines(), name="town.csv")
+        ledger.open_day(primary, MONDAY)
+        town.write_payroll(places / "wages.txt", TUESDAY)
+        business = centercut.business_named(transfers.business_of_file(places / "wages.txt"))
+        centercut.load(store, business, places / "wages.txt", now=datetime.now(UTC))
+        _copy(primary, first, second)
+        copy = stack.enter_context(db.database(second))
+        with primary.connect(role="owner", autocommit=True) as owner:
+            owner.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            owner.execute("SELECT pg_reload_conf()")
+            wait_for(lambda: _one(owner, "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"), "sync")
+        hosts = ",".join(str(conninfo_to_dict(one.url)["host"]) for one in (primary, copy))
+        url = make_conninfo(primary.url, host=hosts, port="5432,5432", hostaddr="", target_session_attrs="read-write")
+        yield Pair(first, second, db.Database(url, embedded=False, server_version=primary.server_version))
+    for home in (first, second):
+        shutil.rmtree(home)
+
+
+def _copy(primary: db.Database, first: Path, second: Path) -> None:
+    """Make the home of a server that follows the primary."""
+    second.mkdir(mode=0o711)
+    account = server_account(first / "data")
+    data = second / "data"
+    data.mkdir()
+    account.give(data)
+    with (first / "etc" / "pg_ident.conf").open("a") as map_of_users:
+        map_of_users.write(f"kanjo {account.name} {settings.SUPERUSER}\n")  # the copy is a user of the primary
+    with primary.connect(role="owner", autocommit=True) as owner:
+        owner.execute("SELECT pg_reload_conf()")
+    programs = binaries.programs(homes.choose(first), account)
+    command = [str(programs / "pg_basebackup"), "--pgdata", str(data), "--checkpoint=fast", "--write-recovery-conf"]
+    subprocess.run(
+        [*command, "--dbname", make_conninfo(primary.url, requirepeer="")],
+        check=True,
+        capture_output=True,
+        **account.spawning(),
+    )
+
+
+def _one(connection: psycopg.Connection[Any], query: str) -> Any:
+    row = connection.execute(query).fetchone()
+    return row and row[0]
+
+
+def _kill_server(home: Path) -> None:
+    """All of its processes, at once: nothing is written any more, and nobody starts it again."""
+    postmaster = int((home / "data" / "postmaster.pid").read_text().split()[0])
+    signal_all([postmaster], signal.SIGSTOP)
+    signal_all([*children(postmaster, b"postgres"), postmaster])
+
+
+def _ask(caller: int, turn: int, numbers: list[int]) -> Asked:
+    chance = random.Random(caller * 1_000_003 + turn)
+    one, other = chance.sample(numbers, 2)
+    named = key(f"{caller}/{turn}")
+    match turn % 4:
+        case 0:
+            return Enquiry(one)
+        case 1:
+            return ledger.transfer(CLIENT, named, one, other, chance.randint(1, 300))
+        case 2:
+            return ledger.withdrawal(CLIENT, named, one, chance.randint(1, 300))
+    return ledger.deposit(CLIENT, key(f"{caller}/{turn - 1}") if turn % 8 == 3 else named, one, 5)
+
+
+def _call(post: Callable[..., Answer], caller: int, numbers: list[int], over: threading.Event) -> int:
+    """Ask until it is over; every call has its answer, whatever becomes of servers. Returns how many."""
+    for turn in itertools.count():
+        if over.is_set():
+            return turn
+        assert isinstance(post(_ask(caller, turn, numbers), caller=f"caller-{caller}"), Outcome | Snapshot)
+    raise AssertionError
+
+
+def test_law_4_holds_through_a_takeover(pair: Pair, places: Path) -> None:
+    """Callers only wait; workers finish the run on the new primary; all that was answered stands there, in order."""
+    numbers = Town(ACCOUNTS).numbers()[:50].tolist()
+    history = places / "takeover.jsonl"
+    over = threading.Event()
+    database = pair.database
+
+    def open_store() -> PostgresStore:
+        return PostgresStore(database.connect(autocommit=True))
+
+    with (
+        centercut.crew_of(database, centercut.Orders(ceiling_items_per_s=RATE_PER_S / 2), 2) as crew,
+        Batcher(open_store) as batcher,
+        check.Recorder(batcher.post, history, complete=[CLIENT]) as recorder,
+        ThreadPoolExecutor(CALLERS) as threads,
+    ):
+        try:
+            callers = [threads.submit(_call, recorder.post, number, numbers, over) for number in range(CALLERS)]
+            time.sleep(0.3)
+            ledger.open_day(database, TUESDAY)
+            store = open_store()
+            [run] = [status.row.run for status in centercut.status(store, None, datetime.now(UTC))]
+            centercut.start(store, [run])
+            store.connection.close()
+            time.sleep(1)
+            _kill_server(pair.first)
+            time.sleep(1)
+            with db.database(pair.second, migrate=False) as copy, copy.connect(role="owner", autocommit=True) as owner:
+                assert _one(owner, "SELECT pg_is_in_recovery()")
+                assert _one(owner, "SELECT pg_promote()")
+                left = _one(owner, "SELECT count(*) FROM centercut.slice WHERE NOT done")
+            with database.connect(autocommit=True) as connection:
+                row = "SELECT finished_at FROM centercut.run WHERE run = %s"
+                wait_for(lambda: (connection.execute(row, (run,)).fetchone() or [None])[0], "the run is closed")
+        finally:
+            over.set()
+        answered = sum(caller.result(60) for caller in callers)
+        assert crew.alive() == 2
+    assert left, "the cut was over before the primary died"
+    with database.connect(autocommit=True) as connection:
+        proof = check.prove(connection, history=check.read_histories([history]))
+    assert [violation for law in proof.laws for violation in law.violations] == []
+    assert proof.ok and proof.pending_count == 0
+    assert answered > 200
