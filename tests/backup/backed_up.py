@@ -16,6 +16,7 @@ from kanjo.db import last_out
 
 KANJO = Path(sys.executable).with_name("kanjo")
 ACCOUNTS = Path(__file__).parents[1] / "data" / "zengin" / "accounts.csv"
+PAYROLL = ACCOUNTS.with_name("payroll.txt")
 ACCOUNT = "001-1-1000016"
 DEADLINE_S = 120
 

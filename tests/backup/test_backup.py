@@ -8,11 +8,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from backed_up import ACCOUNT, Bank, Restored, stop
+from backed_up import ACCOUNT, ACCOUNTS, PAYROLL, Bank, Restored, stop
 
 from kanjo.backup import Report
 from kanjo.backup.report import later_keys
 from kanjo.errors import SystemFailed
+
+pytestmark = pytest.mark.xdist_group("backup")  # one bank for all of it
 
 
 def balance(bank: Bank, home: Path) -> int:
@@ -67,6 +69,8 @@ def test_doors_stay_shut_until_two_persons_release(bank: Bank, restored: Restore
     assert bank.refused("post", "deposit", ACCOUNT, 1, home=home, status=3) == "doors-shut"
     assert bank.refused("account", "show", ACCOUNT, home=home, status=3) == "doors-shut"
     assert bank.refused("day", "open", "2026-08-25", home=home, status=3) == "doors-shut"
+    assert bank.refused("account", "import", ACCOUNTS, home=home, status=3) == "doors-shut"
+    assert bank.refused("cut", "load", PAYROLL, home=home, status=3) == "doors-shut"
     assert bank.refused(*release, *alone, home=home, status=1) == "second-person-missing"
     assert bank.refused(*release, *alone, *alone, home=home, status=1) == "same-person-twice"
     assert bank.refused("post", "deposit", ACCOUNT, 1, home=home, status=3) == "doors-shut"

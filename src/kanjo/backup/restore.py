@@ -29,6 +29,7 @@ from kanjo.errors import Refused
 
 Tell = Callable[[str], None]
 KEYS = "keys-at-end.csv"
+END = "end"
 
 
 def restore(store: Store, moment: datetime, into: Path, tell: Tell) -> Report:
@@ -90,10 +91,9 @@ def _work_in(folder: Path) -> Iterator[None]:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a home of ours; a server that a killed restore left is stopped by its watcher, which this waits for."""
-    for home in (folder / "end", folder):
-        if (home / "data").exists():
-            Planted.wait_stopped(home)
+    """Remove an unfinished home, and stop the server in it that a killed restore left. Error: `restore-into-taken`."""
+    if not all(Planted.rests(home) for home in (folder / END, folder)):
+        raise Refused("restore-into-taken", f"Somebody uses the database in {folder}.", into=str(folder))
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -120,15 +120,14 @@ def _ends_after(segment: str, length: int, place: int) -> bool:
 
 def _keys_at_end(store: Store, backup: Backup, log: Log, folder: Path) -> None:
     """A second copy lives to the end of the log just to be asked for its keys."""
-    folder.mkdir(mode=0o711)
-    planted = _plant(store, backup, log, folder / "end", None)
+    planted = _plant(store, backup, log, folder / END, None)
     with (
         planted.opened(schema=False) as database,
         database.connect(role="owner") as connection,
         (folder / KEYS).open("w", encoding="utf-8", newline="") as text,
     ):
         csv.writer(text).writerows(_keys(connection))
-    shutil.rmtree(folder / "end")
+    shutil.rmtree(folder / END)
 
 
 def _restored(store: Store, backup: Backup, log: Log, moment: datetime, folder: Path) -> Report:

@@ -64,11 +64,10 @@ class Planted:
         return cls(home)
 
     @staticmethod
-    def wait_stopped(path: Path) -> None:
-        """Wait until the server of a home whose users were killed is gone; stop it if its watcher was killed too."""
+    def rests(path: Path) -> bool:
+        """Whether no server runs in that home; one whose users were killed is stopped, one that is in use is not."""
         home = homes.choose(path)
-        if home.start_lock.exists() and home.users_lock.exists():
-            last_out.stop_if_unused(home.path)
+        return not (home.start_lock.exists() and home.users_lock.exists()) or last_out.stop_if_unused(home.path)
 
     @contextlib.contextmanager
     def opened(self, progress: Callable[[str], None] | None = None, *, schema: bool = True) -> Iterator[Database]:
