@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from backed_up import ACCOUNT, ACCOUNTS, PAYROLL, Bank, Restored, stop
 
+from kanjo import db
 from kanjo.backup import Report
 from kanjo.backup.report import later_keys
 from kanjo.errors import SystemFailed
@@ -185,6 +186,29 @@ def test_a_killed_restore_leaves_nothing_that_serves(bank: Bank, words: str) -> 
     assert not left.exists()
     stop(home)
     shutil.rmtree(home)
+
+
+def test_a_restored_server_does_not_draw_into_the_old_store(bank: Bank, restored: Restored) -> None:
+    """Two lives of one server in one log would be restored as neither."""
+    assert bank.refused("backup", "create", home=restored.home, status=3) == "backup-log-gap"
+
+
+def test_it_costs_nothing_before_the_first_backup_and_after_the_end(bank: Bank, server: db.Database) -> None:
+    """No slot keeps log, no summary is written; a store that was given up takes no more."""
+    assert kept(server) == (0, "off")
+    with db.database(bank.home) as database:
+        assert kept(database) == (1, "on")
+        bank.run("backup", "end")
+        assert kept(database) == (0, "off")
+        assert bank.refused("backup", "log", status=3) == "backup-log-gap"
+
+
+def kept(database: db.Database) -> tuple[int, str]:
+    """How many slots hold log back, and whether changed blocks are noted."""
+    with database.connect(role="owner") as connection:
+        slots = connection.execute("SELECT count(*) FROM pg_replication_slots").fetchone()
+        summaries = connection.execute("SHOW summarize_wal").fetchone()
+    return slots[0], summaries[0]
 
 
 def test_a_report_survives_as_it_was_written(restored: Restored) -> None:

@@ -100,7 +100,9 @@ def _remove(folder: Path) -> None:
 def _plant(store: Store, backup: Backup, log: Log, home: Path, until: datetime | None) -> Planted:
     def fill(target: Path) -> None:
         parts = [store.data(one) for one in chain(store.backups(), backup)]
-        run_program("pg_combinebackup", ["--output", target, *parts])
+        # the copy that lives to the end of the log is thrown away: it need not reach the disk
+        hasty = [] if until else ["--no-sync"]
+        run_program("pg_combinebackup", ["--output", target, *hasty, *parts])
         first = lsn_number(backup.start_lsn)
         wal = target / "pg_wal"
         for name in log.files:
