@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from kanjo import check, demo
+from kanjo.cli.bench import NAMES
 from kanjo.demo.banking_day import Cut, CutPoint, Online
 
 ROOT = Path(__file__).parents[2]

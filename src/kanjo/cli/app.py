@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kanjo.cli import account, bench, check, cut, database, day, demo, hold, mandate, post, sites, soak, worker
+from kanjo.cli import account, backup, bench, check, cut, database, day, demo, hold, mandate, post, sites, soak, worker
 from kanjo.cli.failure import Failure, failure_of, interrupted
 from kanjo.cli.printing import print_failure, print_reply
 from kanjo.cli.reply import Reply
@@ -30,7 +30,7 @@ app = typer.Typer(
     epilog="KANJO_DATABASE_URL names the database; unset, one is kept under KANJO_HOME (.kanjo/ here).",
     rich_markup_mode="rich",
 )
-for group in (database, account, day, cut, mandate, post, hold, worker, check, demo, bench, soak, sites):
+for group in (database, account, day, cut, mandate, post, hold, worker, check, backup, sites, demo, bench, soak):
     app.add_typer(group.app)
 
 

@@ -14,6 +14,8 @@ from kanjo.db.home import prepare as prepare_home
 from kanjo.db.life import Status, down, full_disk, status, up
 from kanjo.db.migrate import to as migrate_to
 from kanjo.db.open import database
+from kanjo.db.planted import Planted
+from kanjo.db.program import run_program
 from kanjo.db.scratch import scratch
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "Account",
     "Database",
     "Home",
+    "Planted",
     "Role",
     "Status",
     "database",
@@ -32,6 +35,7 @@ __all__ = [
     "prepare_home",
     "programs",
     "reach",
+    "run_program",
     "scratch",
     "status",
     "up",

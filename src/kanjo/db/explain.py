@@ -18,6 +18,11 @@ _BY_STATE = {
     "28": ("database-login-refused", "The database does not let this user in. Check KANJO_DATABASE_URL."),
     "3D000": ("database-unknown", "There is no such database. Create it, or correct KANJO_DATABASE_URL."),
     "42501": ("database-right-missing", "The database user lacks a right that Kanjo needs."),
+    "55K01": (
+        "doors-shut",
+        "This ledger was restored from a backup, and its doors stay shut until two persons release it "
+        "(`kanjo backup release`). Nothing was decided; every key is free.",
+    ),
     "57P01": ("database-stopped", "The database was stopped under this command. Run it again: it goes on safely."),
     "57P02": ("database-stopped", "The database crashed under this command. Run it again: it goes on safely."),
     "57P03": ("database-starting", "The database is starting or stopping. Wait a moment and run the command again."),

@@ -27,15 +27,15 @@ ROLLBACK
 SELECT business_date FROM ledger.day
 
 -- name: read_day_and_runs
--- Only runs that are not closed: finished days cost nothing. One row without a run when there is none.
-SELECT business_date, run, date, phase, priority, cancelled, originator
+-- Only runs that are not closed: finished days cost nothing. One row without a run when there is none. Shut doors fail it.
+SELECT CASE WHEN shut THEN ledger.refuse_shut() ELSE business_date END, run, date, phase, priority, cancelled, originator
 FROM ledger.day
 LEFT JOIN ledger.run ON NOT closed
 
 -- name: read_day_and_standing
 -- The same behind the locks of accounts, and whether anything stuck or any expiring hold is there at all: nearly never,
 -- so that their own statements are sent only then.
-SELECT business_date, run, date, phase, priority, cancelled, originator,
+SELECT CASE WHEN shut THEN ledger.refuse_shut() ELSE business_date END, run, date, phase, priority, cancelled, originator,
   EXISTS (SELECT FROM ledger.stuck_item WHERE cell = %(cell)s AND account = ANY (%(accounts)s)),
   EXISTS (
     SELECT FROM ledger.hold
