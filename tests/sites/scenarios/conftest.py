@@ -12,10 +12,17 @@ from runbook import NO_ETCD, Runbook, open_folder
 from kanjo.sites.lab import Lab
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without etcd one of the scenarios stands for all of them, and says once why none is run."""
+    scenarios = [item for item in items if item.get_closest_marker("sites")]
+    if scenarios and shutil.which("etcd") is None:
+        scenarios[0].add_marker(pytest.mark.skip(reason=NO_ETCD))
+        config.hook.pytest_deselected(items=scenarios[1:])
+        items[:] = [item for item in items if item not in scenarios[1:]]
+
+
 @contextmanager
 def _brought_up() -> Iterator[Runbook]:
-    if shutil.which("etcd") is None:
-        pytest.skip(NO_ETCD)
     with open_folder() as folder:
         lab = Lab(folder)
         try:

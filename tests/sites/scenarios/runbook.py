@@ -43,7 +43,6 @@ class Callers:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self.answers: list[tuple[float, int]] = []
-        self.doubts: set[int] = set()
         self._threads = [threading.Thread(target=self._call, daemon=True) for _ in range(CALLERS)]
 
     def begin(self) -> None:
@@ -67,12 +66,6 @@ class Callers:
         wait_until(lambda: self.count() >= before + count, f"{count} more answers")
         return self.answers[before][0] - began_s
 
-    @property
-    def outage_s(self) -> float:
-        """The longest time between two answers."""
-        times = sorted(at for at, _ in self.answers)
-        return max(later - earlier for earlier, later in itertools.pairwise(times))
-
     def _call(self) -> None:
         while not self._stop.is_set():
             try:
@@ -86,14 +79,11 @@ class Callers:
         connection.add_notice_handler(warned.append)
         while not self._stop.is_set():
             number = next(self._ids)
-            with self._lock:
-                self.doubts.add(number)
             connection.execute("INSERT INTO public.answered VALUES (%s)", (number,))
             if warned:
                 warned.clear()
                 continue
             with self._lock:
-                self.doubts.discard(number)
                 self.answers.append((time.monotonic(), number))
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
-from runbook import NO_ETCD, Runbook, open_folder, wait_until
+from runbook import Runbook, open_folder, wait_until
 
 from kanjo.errors import Refused
 from kanjo.sites.lab import Lab
@@ -143,8 +142,6 @@ def test_no_process_is_left_when_the_lab_is_down(runbook: Runbook) -> None:
 
 def test_no_process_is_left_when_bring_up_is_killed() -> None:
     """`lab up` itself is killed while it starts the first site: its watcher ends what it started."""
-    if shutil.which("etcd") is None:
-        pytest.skip(NO_ETCD)
     with open_folder() as folder:
         command = [Path(sys.executable).with_name("kanjo"), "sites", "lab", "up", "--home", str(folder)]
         up = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
