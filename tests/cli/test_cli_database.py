@@ -35,6 +35,7 @@ def test_the_embedded_database_from_up_to_down(embedded: Kanjo) -> None:
     assert embedded.json("status")["running"] is True
     assert embedded.json("account", "show", "001-1-1000016")["balance_yen"] == 123_456
     assert "running" in embedded("status").out
+    assert embedded.json("status")["mode"] == "single"
     assert embedded.json("down")["running"] is False
     assert embedded.json("day", "show") == {"business_date": "2026-08-24"}
 

@@ -45,11 +45,10 @@ def disk(folder: Path) -> Iterator[Callable[[int], Path]]:
 
 def _fill(disk: Path) -> Path:
     filler = disk / "filler"
-    with filler.open("wb") as file:
+    with filler.open("wb", buffering=0) as file:
         try:
             while True:
                 file.write(b"\0" * 65536)
-                file.flush()
         except OSError:
             return filler
 

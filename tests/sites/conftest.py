@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+from patroni.file_perm import pg_perm
 from registering import Office
 
 from kanjo.sites import Topology, read_topology_file
+
+os.umask(pg_perm.orig_umask)  # Patroni takes it for the whole process when it is imported: for other tests too
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "sites.toml"
 

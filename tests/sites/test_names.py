@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from patroni.postgresql.sync import parse_sync_standby_names
 
 from kanjo.errors import Refused
-from kanjo.sites.names import HOLD, LOCAL_AWAITED, RESERVED, Circumstances, quote, render, strip
+from kanjo.sites.names import HOLD, LOCAL_AWAITED, RESERVED, Circumstances, mode_of, quote, render, strip
 
 VERIFIED = Circumstances("required", ("b1", "b2"), remote_verified=True, is_standby_site=False)
 UNVERIFIED = VERIFIED._replace(remote_verified=False)
@@ -25,6 +25,24 @@ def as_patroni(names: list[str]) -> str:
     """Patroni's own spelling of a wish."""
     quoted = [quote(name) for name in names]
     return f"{len(quoted)} ({','.join(quoted)})" if len(quoted) > 1 else ",".join(quoted)
+
+
+@pytest.mark.parametrize(
+    ("value", "mode"),
+    [
+        ("FIRST 2 (a2,b1,b2)", "required"),
+        ("FIRST 2 (a2,remote_unverified)", "held"),
+        (HOLD, "held"),
+        ("a2", "detached"),
+        ("2 (a2,a3)", "detached"),
+        ("*", "detached"),
+        ("", "detached"),
+        ("(", "detached"),
+    ],
+)
+def test_the_value_says_what_the_server_promises(value: str, mode: str) -> None:
+    """As `kanjo status` shows it."""
+    assert mode_of(value) == mode
 
 
 @pytest.mark.parametrize(

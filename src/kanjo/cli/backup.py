@@ -47,7 +47,7 @@ def moment(text: str) -> datetime:
 def create(
     store: StoreOption,
     full: Annotated[
-        bool, typer.Option("--full", help="Take all files, not only what changed since the last one.")
+        bool, typer.Option("--full", metavar="", help="Take all files, not only what changed since the last one.")
     ] = False,
 ) -> Reply:
     """Make a backup: the blocks that changed since the last one where the server knows them, and the log until now."""
@@ -142,9 +142,7 @@ def restore(
     )
 
 
-@app.command(
-    epilog=example("kanjo backup sign /var/lib/kanjo-new/restore.json --person mori --key mori.key > mori.json")
-)
+@app.command(epilog=example("kanjo backup sign /var/lib/kanjo-new/restore.json --person mori --key mori.key"))
 def sign(
     report: Annotated[Path, typer.Argument(metavar="REPORT", help="The restore.json that was read.")],
     person: Annotated[str, typer.Option("--person", metavar="NAME", help="Who signs.")],

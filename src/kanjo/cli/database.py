@@ -38,14 +38,22 @@ def down() -> Reply:
 
 @app.command(epilog=example("kanjo status", "kanjo status --json"))
 def status() -> Reply:
-    """Show how the database stands; starts nothing."""
+    """Show how the database stands; starts nothing.
+
+    `mode` is `single` for one server; of two sites `required` (answers wait for the other one), `detached` (they do
+    not), or `held` (nobody is answered until the other site is there).
+    """
     from kanjo import db
 
     return _standing(db.status())
 
 
 def _standing(status: Status) -> Reply:
+    from kanjo.sites.names import mode_of
+
     content = msgspec.to_builtins(status)
+    # a server that demands a level of commit is one of two sites; what it waits for says how it stands
+    content["mode"] = mode_of(status.waits_for or "") if status.demands else "single" if status.running else None
     shown = {name.replace("_", " "): value for name, value in content.items() if value is not None}
     if status.pid is not None:
         shown["pid"] = str(status.pid)

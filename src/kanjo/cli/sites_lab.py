@@ -78,7 +78,9 @@ def start(parts: PartsArgument, home: HomeOption = None) -> Reply:
 
 @app.command(epilog=example("kanjo sites lab cut", "kanjo sites lab cut --silently"))
 def cut(
-    silently: Annotated[bool, typer.Option("--silently", help="Swallow every byte and close nothing.")] = False,
+    silently: Annotated[
+        bool, typer.Option("--silently", metavar="", help="Swallow every byte and close nothing.")
+    ] = False,
     home: HomeOption = None,
 ) -> Reply:
     """Break the link between the sites."""

@@ -30,7 +30,9 @@ DeskOption = Annotated[
 ]
 SiteArgument = Annotated[str, typer.Argument(metavar="SITE")]
 ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; the register keeps it.")]
-PlanOnlyOption = Annotated[bool, typer.Option("--plan-only", help="Show the plan and the digest to sign; do nothing.")]
+PlanOnlyOption = Annotated[
+    bool, typer.Option("--plan-only", metavar="", help="Show the plan and the digest to sign; do nothing.")
+]
 SignOption = Annotated[
     list[str] | None,
     typer.Option("--sign", metavar="PERSON=KEYFILE", help="Sign here, with a private key; two persons must sign."),
@@ -40,7 +42,10 @@ SignatureOption = Annotated[
     typer.Option("--signature", metavar="FILE", help="A signature from elsewhere, made by `kanjo sites sign`."),
 ]
 AcceptLossOption = Annotated[
-    bool, typer.Option("--accept-loss", help="Answered transactions may be missing afterwards, and both persons know.")
+    bool,
+    typer.Option(
+        "--accept-loss", metavar="", help="Answered transactions may be missing afterwards, and both persons know."
+    ),
 ]
 
 
@@ -124,7 +129,7 @@ def rejoin(
     return _command("rejoin", site, reason, sign, signature, plan_only, desk)
 
 
-@app.command("sign", epilog=example("kanjo sites sign DIGEST --person taro --key taro.key > taro.sig"))
+@app.command("sign", epilog=example("kanjo sites sign DIGEST --person taro --key taro.key"))
 def sign_digest(
     digest: Annotated[str, typer.Argument(metavar="DIGEST", help="As `--plan-only` shows it.")],
     person: Annotated[str, typer.Option("--person", metavar="NAME")],

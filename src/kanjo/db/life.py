@@ -16,8 +16,9 @@ from kanjo.db.home import Home
 from kanjo.db.open import NAME, create_database, database, external_url
 from kanjo.errors import Refused, SystemFailed
 
-# How much room the database takes.
-SIZE = "SELECT pg_database_size(current_database())"
+# How much room the database takes, whom a commit waits for besides the disk, and what a session may not go below.
+STANDING = """SELECT pg_database_size(current_database()), current_setting('synchronous_standby_names'),
+  current_setting('kanjo.synchronous_commit', true)"""
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +33,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     schema_revision: str | None = None
     schema_expected: str
     size_bytes: int | None = None
+    waits_for: str | None = None
+    demands: str | None = None
     pid: int | None = None
     home: str | None = None
     data_directory: str | None = None
@@ -94,7 +97,7 @@ def _status_of(found: Database, *, pid: int | None, home: Home | None, socket: P
     revision, _ = migrate.current(found)
     try:
         with found.connect(role="owner") as connection:
-            row = connection.execute(SIZE).fetchone()
+            row = connection.execute(STANDING).fetchone()
     except psycopg.Error as error:
         raise explain(error) from error
     assert row is not None
@@ -107,6 +110,8 @@ def _status_of(found: Database, *, pid: int | None, home: Home | None, socket: P
         schema_revision=revision,
         schema_expected=migrate.head(),
         size_bytes=row[0],
+        waits_for=row[1] or None,
+        demands=row[2] or None,
         pid=pid,
         home=str(home.path) if home else None,
         data_directory=str(home.data) if home else None,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from kanjo.errors import Refused
 from kanjo.sites.topology import Mode
@@ -79,6 +79,17 @@ def strip(value: str | None) -> str:
     if locals_ == [LOCAL_AWAITED]:
         return "*"
     return ",".join(locals_) if len(locals_) < 2 else f"{len(locals_)} ({','.join(locals_)})"
+
+
+def mode_of(value: str) -> Literal["held", "required", "detached"]:
+    """What a server with this value promises: nobody is answered, answers wait for the other site, or they do not."""
+    try:
+        tokens = _tokens(value)
+    except Refused:
+        return "detached"  # nothing that we would have written
+    if REMOTE_UNVERIFIED in tokens:
+        return "held"
+    return "required" if tokens[:1] == ["FIRST"] else "detached"
 
 
 def quote(name: str) -> str:
