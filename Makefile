@@ -33,7 +33,7 @@ test: lint ## everything that must hold before a change lands
 test-sites: setup ## two clouds on this machine, broken in every way we know (installs Debian's etcd and HAProxy)
 	command -v etcd >/dev/null || { apt-get install -y --no-install-recommends etcd-server; systemctl disable --now etcd 2>/dev/null || true; }
 	PATH="$$PATH:/usr/sbin" command -v haproxy >/dev/null || { apt-get install -y --no-install-recommends haproxy; systemctl disable --now haproxy 2>/dev/null || true; }
-	$(BIN)/pytest -n 0 tests/sites
+	$(BIN)/pytest -n 0 -m "long or not long" tests/sites
 
 # How many days are killed, and which: `make test-crash KANJO_CRASH_ROUNDS=500 KANJO_CRASH_SEED=7`.
 KANJO_CRASH_ROUNDS ?= 54

@@ -251,6 +251,7 @@ def main(arguments: Sequence[str]) -> int:
         db.database(migrate=False) as database,
         Batcher(
             lambda: PostgresStore(database.connect(autocommit=True)),
+            patience_s=0,  # it is the callers here who ask again, and count how often
             pulse=pulse.Pulse(DOOR, lambda: datetime.now(UTC)),
         ) as batcher,
     ):

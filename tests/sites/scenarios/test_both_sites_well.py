@@ -76,6 +76,7 @@ def test_t20_planned_moves_there_and_back_lose_nothing(shared: Runbook) -> None:
     assert shared.lost(callers, "b") == set()
 
 
+@pytest.mark.long
 def test_a_move_interrupted_after_every_step_is_finished_by_the_same_command(shared: Runbook) -> None:
     """Each time the operator is killed after one more step; he gives the same command again, and it goes on there."""
     wait_until(lambda: _every_node_well(shared), "every node well")
@@ -112,6 +113,7 @@ def test_one_person_alone_moves_nothing(shared: Runbook) -> None:
     assert found.register is not None and found.register.epoch == plan.expected_epoch
 
 
+@pytest.mark.long
 def test_detached_by_two_persons_and_attached_again(shared: Runbook) -> None:
     """The link is cut, nobody is answered; detached, a answers alone and says what would be lost; then attached."""
     with shared.callers() as callers:
