@@ -33,6 +33,8 @@ BESIDE_ITEMS_MAX = 500
 """And beside doors: its accounts are locked for about a hundredth of a second, for which customers hardly wait."""
 RECONNECT_S = 0.2
 """A worker whose database is away tries again after so long."""
+STEADY_S = 2.0
+"""A connection that lasted so long ended an outage; a standby lets in at once, and fails the first claim."""
 PULSE_FRESH = timedelta(seconds=3)
 """A door that said nothing for so long serves nobody: the cut need not yield to it."""
 
@@ -84,9 +86,10 @@ def run_worker(database: db.Database, orders: Orders, should_stop: Callable[[], 
     """
     away_s: float | None = None
     while not should_stop():
+        connected_s: float | None = None
         try:
             with database.connect(autocommit=True) as connection:
-                away_s = None
+                connected_s = time.monotonic()
                 work(
                     PostgresStore(connection),
                     runs=orders.runs,
@@ -98,7 +101,8 @@ def run_worker(database: db.Database, orders: Orders, should_stop: Callable[[], 
                 return
         except (OutcomeUnknown, StoreAway, psycopg.Error, KanjoError) as error:
             now_s = time.monotonic()
-            away_s = away_s or now_s
+            if away_s is None or (connected_s is not None and now_s - connected_s > STEADY_S):
+                away_s = now_s
             if not _passes(error) or now_s - away_s >= orders.patience_s:
                 raise
         time.sleep(RECONNECT_S)
