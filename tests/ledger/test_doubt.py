@@ -245,7 +245,7 @@ def test_patience_ends_with_what_was_most_in_doubt() -> None:
         raise next(tries, StoreAway("gone"))
 
     with pytest.raises(OutcomeUnknown, match="lost"):
-        until_known(attempt, again=attempt, patience_s=0.5)
+        until_known(attempt, patience_s=0.5)
 
 
 def test_what_is_no_doubt_is_told_at_once() -> None:
@@ -262,7 +262,7 @@ def test_what_is_no_doubt_is_told_at_once() -> None:
 
         began_s = time.monotonic()
         with pytest.raises(type(error)):
-            until_known(attempt, again=attempt)
+            until_known(attempt)
         assert time.monotonic() - began_s < 5
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -27,13 +27,12 @@ def post_one(key: UUID | None, instruction: Callable[[str, UUID], Asked]) -> Rep
 
     used = key or ledger.new_key(datetime.now(UTC))
 
-    def attempt() -> Answer:
+    def attempt() -> Sequence[Answer | None]:
         with opened_store() as store:
-            [answer] = ledger.post(store, [instruction(CLIENT, used)])
-        return answer
+            return ledger.post(store, [instruction(CLIENT, used)])
 
     try:
-        answer = ledger.until_known(attempt, again=attempt)
+        [answer] = ledger.until_known(attempt)
     except ledger.OutcomeUnknown as error:
         raise SystemFailed(
             "outcome-unknown",
@@ -75,7 +74,11 @@ def reply_of(outcome: Outcome) -> Reply:
     }
     facts = {name: value for name, value in content.items() if name != "entries" and value not in (None, False)}
     if outcome.replayed:
-        facts["replayed"] = "yes: it was decided before, under this key"
+        facts["replayed"] = (
+            "yes: its commit was in doubt, and the outcome was found under this key"
+            if outcome.resolved
+            else "yes: it was decided before, under this key"
+        )
     parts: list[Facts | Table] = [Facts({name.replace("_", " "): value for name, value in facts.items()})]
     if content["entries"]:
         rows = [

@@ -18,7 +18,7 @@ import structlog
 
 from kanjo.db.explain import PASSING
 from kanjo.errors import KanjoError
-from kanjo.ledger.doubt import PATIENCE_S, resolved, until_known
+from kanjo.ledger.doubt import PATIENCE_S, until_known
 from kanjo.ledger.instruction import Asked
 from kanjo.ledger.outcome import Answer
 from kanjo.ledger.post import ITEMS_MAX, post_once
@@ -208,7 +208,6 @@ class Batcher:
         asked = [ticket.asked for ticket in tickets]
         answers = until_known(
             lambda: desk.post(asked, items_max),
-            again=lambda: resolved(desk.post(asked, items_max)),
             patience_s=self.patience_s,
             pause=lambda seconds: not self._impatient.wait(seconds),
         )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TypeVar
 
 import msgspec
 
@@ -17,7 +16,6 @@ from kanjo.errors import KanjoError
 from kanjo.ledger.outcome import Answer, Outcome
 from kanjo.ledger.store import OutcomeUnknown, StoreAway
 
-T = TypeVar("T")
 PATIENCE_S = 60.0
 """Longer than it takes until another server is the primary; nobody in front of a machine waits for more."""
 FIRST_PAUSE_S, LAST_PAUSE_S = 0.05, 0.5
@@ -28,7 +26,7 @@ def _pause(seconds: float) -> bool:
     return True
 
 
-def resolved(answers: Sequence[Answer | None]) -> list[Answer | None]:
+def _resolved(answers: Sequence[Answer | None]) -> list[Answer | None]:
     """The same, of a call that may have decided them before it was in doubt."""
     return [
         msgspec.structs.replace(answer, resolved=True) if isinstance(answer, Outcome) and answer.replayed else answer
@@ -37,14 +35,13 @@ def resolved(answers: Sequence[Answer | None]) -> list[Answer | None]:
 
 
 def until_known(
-    attempt: Callable[[], T],
+    attempt: Callable[[], Sequence[Answer | None]],
     *,
-    again: Callable[[], T],
     patience_s: float = PATIENCE_S,
     pause: Callable[[float], bool] = _pause,
-) -> T:
-    """What `attempt` returns, however often it must be made: on a connection of its own after each that failed. It is
-    `again` once one of them may have been committed.
+) -> Sequence[Answer | None]:
+    """What `attempt` returns, however often it must be made: on a connection of its own after each that failed. What
+    was replayed is `resolved` once one of them may have been committed.
 
     `pause(seconds)` waits and says whether to go on. Raises OutcomeUnknown when one of the tries may have been
     committed and none answered within `patience_s`, else StoreAway; whatever else `attempt` raises, at once.
@@ -54,7 +51,8 @@ def until_known(
     pause_s = FIRST_PAUSE_S
     while True:
         try:
-            return attempt() if doubt is None else again()
+            answers = attempt()
+            return answers if doubt is None else _resolved(answers)
         except (OutcomeUnknown, StoreAway) as error:
             failure: Exception = error
             if isinstance(error, OutcomeUnknown) and error.committing:
