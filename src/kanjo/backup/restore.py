@@ -22,10 +22,11 @@ from kanjo import check
 from kanjo.backup.catalogue import Backup, Log, base_for, chain, lsn_number
 from kanjo.backup.create import PARTIAL, SQL
 from kanjo.backup.report import LATER, SHOWN_MAX, Key, Later, Report, later_keys, write_report
-from kanjo.backup.store import Store, sync_folder
+from kanjo.backup.store import Store
 from kanjo.backup.verify import require_whole
 from kanjo.db import Planted, explain, run_program
 from kanjo.errors import Refused
+from kanjo.folders import sync_folder
 
 Tell = Callable[[str], None]
 KEYS = "keys-at-end.csv"

@@ -25,6 +25,7 @@ import msgspec
 from kanjo.backup.catalogue import Backup, Log
 from kanjo.backup.sums import Sum
 from kanjo.errors import Refused, SystemFailed
+from kanjo.folders import sync_folder
 
 UNFINISHED = "unfinished"
 _T = TypeVar("_T")
@@ -147,12 +148,3 @@ def write_whole(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
     unfinished.replace(path)
     sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """See the names in a folder onto the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

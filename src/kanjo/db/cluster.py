@@ -111,12 +111,3 @@ def forget_dead_server(home: Home, socket: Path) -> bool:
     for name in (".s.PGSQL.5432", ".s.PGSQL.5432.lock"):
         (socket / name).unlink(missing_ok=True)
     return crashed
-
-
-def sync_folder(folder: Path) -> None:
-    """See names that were given or taken in a folder onto the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,11 +14,12 @@ from pathlib import Path
 
 from psycopg.conninfo import make_conninfo
 
-from kanjo.db import cluster, connect, last_out, migrate, server
+from kanjo.db import connect, last_out, migrate, server
 from kanjo.db import home as homes
 from kanjo.db.connect import Database
 from kanjo.db.home import Home
 from kanjo.db.open import NAME
+from kanjo.folders import sync_folder
 
 AUTO = "postgresql.auto.conf"
 _FIRST = f"{AUTO}.before"
@@ -82,4 +83,4 @@ class Planted:
     def settle(self) -> None:
         """Take away what kept others from writing; the server must be stopped."""
         (self.home.data / _FIRST).replace(self.home.data / AUTO)
-        cluster.sync_folder(self.home.data)
+        sync_folder(self.home.data)

@@ -16,6 +16,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from kanjo.errors import SystemFailed
+from kanjo.folders import sync_folder
 from kanjo.sites.person import require_two
 from kanjo.sites.register.entry import Entry, Submission, advanced, broken, digest_of_change, entered, replay
 from kanjo.sites.register.state import RegisterState, after
@@ -39,7 +40,7 @@ class Log:
             if self._length < len(content):
                 os.ftruncate(self._descriptor, self._length)
             os.fsync(self._descriptor)
-            _sync_folder(folder)
+            sync_folder(folder)
         except BaseException:
             os.close(self._descriptor)
             raise
@@ -119,11 +120,3 @@ def _read(content: bytes) -> list[Entry]:
         except msgspec.DecodeError as error:
             raise broken(f"line {number} is no entry ({error})") from error
     return found
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
