@@ -87,7 +87,7 @@ def test_doors_stay_shut_until_two_persons_release(bank: Bank, restored: Restore
 def test_signatures_of_another_report_open_nothing(bank: Bank, persons: Path) -> None:
     """A restore is released by what was signed for it, and each restore has an epoch of its own."""
     home = bank.folder / "another"
-    report = bank.run("backup", "restore", "--to", bank.moments["second"], "--into", f"file://{home}")
+    report = bank.run("backup", "restore", "--to", bank.moments["second"], "--into", home)
     bent = bank.folder / "bent.json"
     bent.write_bytes((home / "restore.json").read_bytes().replace(b'"later_count": 1', b'"later_count": 0'))
     signatures = []

@@ -108,9 +108,7 @@ def verify(
 def restore(
     store: StoreOption,
     to: Annotated[datetime, typer.Option("--to", parser=moment, metavar="TIME", help="The moment to bring back.")],
-    into: Annotated[
-        str, typer.Option("--into", metavar="FOLDER", help="The new KANJO_HOME, also as file:///FOLDER; not there yet.")
-    ],
+    into: Annotated[str, typer.Option("--into", metavar="FOLDER", help="The new KANJO_HOME; not there yet.")],
 ) -> Reply:
     """Bring a moment back into a new home, check it, and say what was answered later. Its doors stay shut.
 
@@ -118,13 +116,13 @@ def restore(
     """
     from kanjo import backup
 
-    if "://" in into and not into.startswith("file:///"):
+    if "://" in into:
         raise WrongUsage(
             "restore-into",
             "A moment of the log is brought back with the whole server, never into a database of a running one: --into "
             "is the folder of a new home.",
         )
-    home = Path(into.removeprefix("file://"))
+    home = Path(into)
     report = backup.restore(_store(store), to, home, say)
     shown = {name: value for name, value in msgspec.to_builtins(report).items() if name not in ("later", "laws_broken")}
     return Reply(
