@@ -164,17 +164,23 @@ def test_a_single_server_writes_nothing_for_an_enquiry(site: Site, bank: Postgre
     assert written is not None and written[0] < 20 * 100  # locks of the account's row, no commits of it
 
 
-@pytest.mark.parametrize(("level", "demanded"), [("local", "on"), ("off", "local"), ("on", "remote_apply")])
+@pytest.mark.parametrize(
+    ("level", "demanded"), [("local", "on"), ("off", "local"), ("on", "remote_apply"), ("on", "yes")]
+)
 def test_a_session_that_lowered_its_commit_posts_nothing(
     level: str, demanded: str, site: Site, bank: PostgresBank
 ) -> None:
-    """Pitfall: synchronous_commit is anybody's to set; what the server demands is looked at in every posting."""
+    """Pitfall: synchronous_commit is anybody's to set; what the server demands is looked at in every posting.
+
+    A demand that names no level blames no instruction and no item either: nothing is posted until it is corrected.
+    """
     store = site.open()
     store.connection.execute(f"SET kanjo.synchronous_commit = '{demanded}'")
     store.connection.execute(f"SET synchronous_commit = '{level}'")
 
     with pytest.raises(ledger.CommitTooWeak, match=f"is {level} here, and this server demands {demanded}"):
         ledger.post(store, [deposit("c", key(1), ACCOUNT, 5)])
+    store.connection.execute("SET kanjo.synchronous_commit = 'remote_apply'")
     store.connection.execute("SET synchronous_commit = 'remote_apply'")
     [answer] = ledger.post(store, [deposit("c", key(1), ACCOUNT, 5)])
 

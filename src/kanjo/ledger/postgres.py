@@ -367,7 +367,7 @@ LEVELS = ("off", "local", "remote_write", "on", "remote_apply")
 def _require_level(rows: list[tuple[Any, ...]]) -> None:
     """Any session could set `synchronous_commit` lower for itself; what the server demands is another setting."""
     [(*_, level, demanded)] = rows
-    if demanded and LEVELS.index(level) < LEVELS.index(demanded):
+    if demanded and (demanded not in LEVELS or LEVELS.index(level) < LEVELS.index(demanded)):
         raise CommitTooWeak(f"synchronous_commit is {level} here, and this server demands {demanded}")
 
 
