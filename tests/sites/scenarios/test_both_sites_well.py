@@ -56,6 +56,8 @@ def test_t4_a_killed_database_is_replaced_and_nothing_is_lost(shared: Runbook) -
         assert before is not None
         shared.lab.kill([f"{before.name}.postgres"])
         callers.wait_for_more(20)
+        after = shared.desk.leader(shared.desk.topology.site("a"))
+        assert after is not None and after.name != before.name
     assert shared.lost(callers, "a") == set()
     assert shared.lost(callers, "b") == set()
 
