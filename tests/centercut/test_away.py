@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 
 import pytest
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from kanjo import centercut, db, ledger
 from kanjo.centercut.process import run_worker
+from kanjo.errors import KanjoError
 
 PATIENCE_S = 1.0
 
@@ -23,7 +26,7 @@ def test_a_worker_gives_up_on_a_database_that_takes_no_writes(database: db.Datab
     began_s = time.monotonic()
 
     with pytest.raises(ledger.StoreAway):
-        run_worker(database, centercut.Orders(patience_s=PATIENCE_S), lambda: False)
+        run_worker(centercut.Orders(patience_s=PATIENCE_S), lambda: False, url=database.url)
 
     assert time.monotonic() - began_s >= PATIENCE_S
 
@@ -36,7 +39,7 @@ def test_a_worker_goes_on_once_the_database_takes_writes(database: db.Database) 
 
     def work() -> None:
         try:
-            run_worker(database, centercut.Orders(patience_s=30), told.is_set)
+            run_worker(centercut.Orders(patience_s=30), told.is_set, url=database.url)
         except BaseException as error:
             failed.append(error)
 
@@ -53,3 +56,17 @@ def test_a_worker_goes_on_once_the_database_takes_writes(database: db.Database) 
         worker.join(20)
 
     assert alive and not failed
+
+
+def test_a_worker_that_begins_while_the_database_is_away_waits_too(database: db.Database) -> None:
+    """It is hired in the moment in which the primary dies: nobody listens, and that is no reason to go home."""
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    away = make_conninfo(database.url, host="127.0.0.1", hostaddr="", port=port)
+    began_s = time.monotonic()
+
+    with pytest.raises(KanjoError) as raised:
+        run_worker(centercut.Orders(patience_s=PATIENCE_S), lambda: False, url=away)
+
+    assert raised.value.code == "database-unreachable"
+    assert time.monotonic() - began_s >= PATIENCE_S

@@ -79,8 +79,8 @@ def slowest_door_us(connection: psycopg.Connection[Any]) -> int | None:
     return pulse.slowest(connection, REAL_CLOCK.now() - PULSE_FRESH)
 
 
-def run_worker(database: db.Database, orders: Orders, should_stop: Callable[[], bool]) -> None:
-    """Work in this process until the orders are done or it is told to stop.
+def run_worker(orders: Orders, should_stop: Callable[[], bool], *, url: str | None = None) -> None:
+    """Work in this process until the orders are done or it is told to stop; the database as `db.database` finds it.
 
     A commit in doubt needs no look: what it settled is settled, and the next claim finds the rest.
     """
@@ -88,7 +88,10 @@ def run_worker(database: db.Database, orders: Orders, should_stop: Callable[[], 
     while not should_stop():
         connected_s: float | None = None
         try:
-            with database.connect(autocommit=True) as connection:
+            with (
+                db.database(url=url, migrate=False) as database,
+                database.connect(autocommit=True) as connection,
+            ):
                 connected_s = time.monotonic()
                 work(
                     PostgresStore(connection),
@@ -132,6 +135,5 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who started it says when to stop
     stop_with_parent(stop)
-    with db.database(migrate=False) as database:
-        run_worker(database, orders, stop.is_set)
+    run_worker(orders, stop.is_set)
     return 0

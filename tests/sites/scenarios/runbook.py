@@ -1,17 +1,15 @@
-"""What a runbook says, in its words: look, break, order, and count what was answered."""
+"""What a runbook says, in its words: look, break, order; and the bank that is at work meanwhile."""
 
 from __future__ import annotations
 
-import itertools
 import shutil
 import tempfile
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
-import psycopg
+from bank import Bank
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from kanjo.sites.lab import Lab
@@ -23,68 +21,7 @@ from kanjo.sites.operate.standing import Standing
 from kanjo.sites.person import Signature
 from kanjo.sites.register.entry import digest_of_change
 
-CALLERS = 3
 NO_ETCD = "the scenarios of two sites need etcd (Debian: etcd-server); `make test-sites` installs it"
-ANSWER_S_MAX = 90.0
-REPLAY_S_MAX = 15.0
-END_S_MAX = 1.0
-MAKE = "CREATE TABLE IF NOT EXISTS public.answered (id bigint PRIMARY KEY)"
-
-
-class Callers:
-    """Customers who write one row at a time, remember what was answered, and come again when they were cut off.
-
-    A warning on commit is no answer: the wait for the other site was cancelled (pitfall 2).
-    """
-
-    def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
-        self._ids = itertools.count(1)
-        self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self.answers: list[tuple[float, int]] = []
-        self._threads = [threading.Thread(target=self._call, daemon=True) for _ in range(CALLERS)]
-
-    def begin(self) -> None:
-        with psycopg.connect(self._dsn, autocommit=True) as connection:
-            connection.execute(MAKE)
-        for thread in self._threads:
-            thread.start()
-        self.wait_for_more(20)
-
-    def end(self) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(END_S_MAX)  # one that waits for an answer that never comes ends with the lab
-
-    def count(self) -> int:
-        return len(self.answers)
-
-    def wait_for_more(self, count: int) -> float:
-        """Wait for so many further answers; returns the seconds until the first of them."""
-        began_s, before = time.monotonic(), self.count()
-        wait_until(lambda: self.count() >= before + count, f"{count} more answers")
-        return self.answers[before][0] - began_s
-
-    def _call(self) -> None:
-        while not self._stop.is_set():
-            try:
-                with psycopg.connect(self._dsn, autocommit=True) as connection:
-                    self._write(connection)
-            except psycopg.Error:
-                time.sleep(0.05)
-
-    def _write(self, connection: psycopg.Connection[tuple[object, ...]]) -> None:
-        warned: list[object] = []
-        connection.add_notice_handler(warned.append)
-        while not self._stop.is_set():
-            number = next(self._ids)
-            connection.execute("INSERT INTO public.answered VALUES (%s)", (number,))
-            if warned:
-                warned.clear()
-                continue
-            with self._lock:
-                self.answers.append((time.monotonic(), number))
 
 
 class Runbook:
@@ -94,8 +31,24 @@ class Runbook:
         self.lab = lab
         self.desk = lab.desk()
 
+    @cached_property
+    def bank(self) -> Bank:
+        """The lab's bank; its files lie beside the lab."""
+        return Bank(self.dsn(), self.desk, self.lab.ground.folder.parent)
+
     def look(self) -> Standing:
         return look(self.desk)
+
+    def serves(self) -> tuple[str, str]:
+        """The site that serves by the register, and its mode."""
+        state = self.desk.register.read()
+        return state.site, state.mode.value
+
+    def is_well(self) -> bool:
+        """Whether one node of each site is in step, every node follows, and nothing is to be warned of."""
+        found = self.look()
+        in_step = {node.site for node in found.nodes if node.in_step} == {site.name for site in found.sites}
+        return in_step and found.warnings == () and all(node.state in ("running", "streaming") for node in found.nodes)
 
     def dsn(self, site: str | None = None) -> str:
         """How to reach whoever is primary, in one site or in both."""
@@ -118,40 +71,6 @@ class Runbook:
         plan, log = self.plan(command, site, reason), []
         perform(self.desk, plan, self.sign(plan), lambda step, how: log.append(f"{type(step).__name__}: {how}"))
         return log
-
-    @contextmanager
-    def callers(self, site: str | None = None) -> Iterator[Callers]:
-        """Customers at work while the block runs."""
-        found = Callers(self.dsn(site))
-        found.begin()
-        try:
-            yield found
-        finally:
-            found.end()
-
-    def lost(self, callers: Callers, site: str) -> set[int]:
-        """What was answered and is not at that site; a standby has it on disk, and shows it a moment later."""
-        until_s = time.monotonic() + REPLAY_S_MAX
-        while True:
-            missing = {number for _, number in callers.answers} - self._there(site)
-            if not missing or time.monotonic() > until_s:
-                return missing
-            time.sleep(0.1)
-
-    def _there(self, site: str) -> set[int]:
-        leader = self.desk.leader(self.desk.topology.site(site))
-        if leader is None:
-            return set()
-        with self.desk.database(leader, "kanjo") as connection:
-            return {row[0] for row in connection.execute("SELECT id FROM public.answered")}
-
-
-def wait_until(condition: Callable[[], object], what: str, within_s: float = ANSWER_S_MAX) -> None:
-    """Wait for a condition with a deadline."""
-    until_s = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < until_s, f"not within {within_s:g} s: {what}"
-        time.sleep(0.05)
 
 
 @contextmanager

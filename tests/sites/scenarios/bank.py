@@ -1,0 +1,217 @@
+"""A bank at work in a lab: customers at a door and a centre cut, whatever becomes of nodes, clouds and the link.
+
+When a day's work is over it is judged, in each site that must have it: by the checker of histories and `kanjo check`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from datetime import UTC, date, datetime
+from pathlib import Path
+from uuid import UUID
+
+import psycopg
+from waiting import wait_until
+
+from banks import key
+from kanjo import centercut, check, db, ledger, transfers
+from kanjo.calendar import JAPAN
+from kanjo.demo.town import Town
+from kanjo.ledger import Asked, Batcher, Enquiry, Outcome, OutcomeUnknown, PostgresStore, StoreAway
+from kanjo.sites.operate.desk import Desk
+
+MONDAY = date(2026, 8, 24)
+TOWN = Town(6_000)
+CUSTOMERS = 4
+THINK_S = 0.02
+ITEMS_PER_S = 100.0
+"""Slow enough that the cut is in the middle when something breaks."""
+WORKERS = 2
+REPLAY_S_MAX = 20.0
+POSITION = "SELECT pg_current_wal_flush_lsn()"
+HAS_REPLAYED = "SELECT NOT pg_is_in_recovery() OR pg_last_wal_replay_lsn() >= %s::pg_lsn"
+KEYS = "SELECT key FROM ledger.request WHERE client = %s"
+
+
+class Customers:
+    """They ask without end, each waits for its answer before it asks again, and it is noted when each answer came."""
+
+    def __init__(self, database: db.Database, name: str, history: Path) -> None:
+        self.name, self.history = name, history
+        self.answered: list[tuple[float, UUID]] = []
+        self._numbers = TOWN.numbers()[:60].tolist()
+        self._over = threading.Event()
+        self._door = Batcher(lambda: PostgresStore(database.connect(autocommit=True)))
+        self._recorder = check.Recorder(self._door.post, history, complete=[name])
+        self._crowd = ThreadPoolExecutor(CUSTOMERS)
+        self._asking = [self._crowd.submit(self._ask, customer) for customer in range(CUSTOMERS)]
+
+    def count(self) -> int:
+        """How many instructions were answered."""
+        return len(self.answered)
+
+    def wait_for_more(self, count: int) -> float:
+        """Wait for so many further answers; returns the seconds until the first of them."""
+        began_s, before = time.monotonic(), self.count()
+        wait_until(lambda: self.count() >= before + count or self._any_gave_up(), f"{count} more answers")
+        self._raise()
+        return self.answered[before][0] - began_s
+
+    def leave(self) -> None:
+        """Ask nothing more; whoever still waits learns that the outcome is not known."""
+        self._over.set()
+        self._door.close()
+        self._crowd.shutdown()
+        self._recorder.close()
+        self._raise()
+
+    def _any_gave_up(self) -> bool:
+        return any(asking.done() for asking in self._asking)
+
+    def _raise(self) -> None:
+        for asking in self._asking:
+            if asking.done():
+                asking.result()
+
+    def _ask(self, customer: int) -> None:
+        for turn in itertools.count():
+            named, asked = self._asked(customer, turn)
+            answer = None
+            while answer is None:
+                if self._over.wait(THINK_S):
+                    return
+                with suppress(OutcomeUnknown, StoreAway):  # and comes again with the same key
+                    answer = self._recorder.post(asked, caller=f"{self.name}-{customer}")
+            if isinstance(answer, Outcome):
+                self.answered.append((time.monotonic(), named))
+
+    def _asked(self, customer: int, turn: int) -> tuple[UUID, Asked]:
+        chance = random.Random(customer * 1_000_003 + turn)
+        one, other = chance.sample(self._numbers, 2)
+        named = key(f"{self.name}/{customer}/{turn}")
+        match turn % 8:
+            case 0 | 4:
+                return named, Enquiry(one)
+            case 1 | 5:
+                return named, ledger.transfer(self.name, named, one, other, chance.randint(1, 300))
+            case 3:  # the withdrawal before it once more: its answer is drawn from a read
+                return self._asked(customer, turn - 1)
+            case 6:
+                return named, ledger.deposit(self.name, named, one, chance.randint(1, 300))
+        return named, ledger.withdrawal(self.name, named, one, chance.randint(1, 300))
+
+
+class Bank:
+    """The ledger of a town in both sites; each time it is at work it is the next business day, with its payroll."""
+
+    def __init__(self, url: str, desk: Desk, folder: Path) -> None:
+        self.database = db.reach(url, embedded=False)
+        self._desk, self._folder, self._today = desk, folder, MONDAY
+        with self._store() as store:
+            ledger.import_accounts(store, TOWN.csv_lines(), name="town.csv")
+        ledger.open_day(self.database, MONDAY)
+
+    @contextmanager
+    def at_work(self, items_per_s: float = ITEMS_PER_S) -> Iterator[Customers]:
+        """A day: customers and a cut are at work while the block runs; afterwards it is finished, and proved."""
+        run = self._payday()
+        orders = centercut.Orders(ceiling_items_per_s=items_per_s / WORKERS)
+        with centercut.crew_of(self.database, orders, WORKERS) as crew:
+            customers = self.customers(f"{self._today}")
+            try:
+                customers.wait_for_more(20)
+                with self._store() as store:
+                    centercut.start(store, [run])
+                wait_until(lambda: self._settled(run), "the cut begins")
+                yield customers
+                before = self._settled(run)
+                assert before < TOWN.accounts, "the cut was over before anything broke"
+                wait_until(lambda: self._settled(run) > before, "the cut goes on by itself")
+                assert crew.alive() == WORKERS, crew.last_words()
+            finally:
+                customers.leave()
+        with centercut.crew_of(self.database, centercut.Orders(), 1):
+            wait_until(lambda: self._status(run).row.finished is not None, "the run is closed")
+        self.prove([customers.history])
+
+    def customers(self, name: str, url: str | None = None) -> Customers:
+        """Customers at a door of their own; whoever lets them in sees them out."""
+        database = self.database if url is None else db.Database(url, False, self.database.server_version)
+        return Customers(database, name, self._folder / f"{name}.jsonl")
+
+    def prove(self, histories: Sequence[Path]) -> None:
+        """All laws hold for those histories where the bank serves, and in the other site if answers wait for it."""
+        told = check.read_histories(histories)
+        state = self._desk.register.read()
+        sites = [state.site] + [
+            site.name
+            for site in self._desk.topology.sites
+            if site.name != state.site and state.mode.value == "required"
+        ]
+        with self.database.connect(autocommit=True) as connection:
+            [position] = connection.execute(POSITION).fetchone() or [None]
+        for site in sites:
+            with self._leading(site) as connection:
+                wait_until(lambda: _true(connection, HAS_REPLAYED, position), f"{site} shows all", REPLAY_S_MAX)
+                proof = check.prove(connection, history=told)
+            assert [violation for law in proof.laws for violation in law.violations] == []
+            assert proof.ok and all(law.ok for law in proof.laws) and proof.pending_count == 0
+
+    def lost(self, customers: Customers, site: str) -> set[UUID]:
+        """Which answers that site has not got; a standby has them on disk, and shows them a moment later."""
+        wanted = {named for _, named in customers.answered}
+        until_s = time.monotonic() + REPLAY_S_MAX
+        while missing := wanted - self._keys(site, customers.name):
+            if time.monotonic() > until_s:
+                break
+            time.sleep(0.1)
+        return missing
+
+    def _keys(self, site: str, client: str) -> set[UUID]:
+        with self._leading(site) as connection:
+            return {row[0] for row in connection.execute(KEYS, (client,))}
+
+    @contextmanager
+    def _leading(self, site: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+        leader = self._desk.leader(self._desk.topology.site(site))
+        assert leader is not None, f"nobody leads site {site}"
+        with self._desk.database(leader, "kanjo") as connection:
+            yield connection
+
+    def _payday(self) -> int:
+        """Open the next business day, with a payroll loaded the day before; its run, not yet started."""
+        due = JAPAN.next_business_day(self._today)
+        file = self._folder / f"{due}.txt"
+        TOWN.write_payroll(file, due)
+        business = centercut.business_named(transfers.business_of_file(file))
+        with self._store() as store:
+            centercut.load(store, business, file, now=datetime.now(UTC))
+        ledger.open_day(self.database, due)
+        self._today = due
+        with self._store() as store:
+            [run] = [one.row.run for one in centercut.status(store, None, datetime.now(UTC)) if one.row.due == due]
+        return run
+
+    def _settled(self, run: int) -> int:
+        return self._status(run).totals.settled
+
+    def _status(self, run: int) -> centercut.RunStatus:
+        with self._store() as store:
+            [found] = centercut.status(store, [run], datetime.now(UTC))
+        return found
+
+    @contextmanager
+    def _store(self) -> Iterator[PostgresStore]:
+        with self.database.connect(autocommit=True) as connection:
+            yield PostgresStore(connection)
+
+
+def _true(connection: psycopg.Connection[tuple[object, ...]], query: str, *values: object) -> bool:
+    row = connection.execute(query, values).fetchone()
+    return row is not None and row[0] is True
