@@ -137,7 +137,7 @@ def test_law_4_holds_through_a_takeover(pair: Pair, places: Path) -> None:
     database = pair.database
 
     def open_store() -> PostgresStore:
-        return PostgresStore(database.connect(autocommit=True))
+        return ledger.store_of(database)
 
     with (
         centercut.crew_of(database, centercut.Orders(ceiling_items_per_s=RATE_PER_S / 2), 2) as crew,

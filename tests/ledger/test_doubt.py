@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import signal
 import tempfile
@@ -15,10 +14,12 @@ from pathlib import Path
 import msgspec
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from banks import MONDAY, PostgresBank, key, number, postgres_bank
 from cuts import wait_until
 from kanjo import db, ledger
+from kanjo.db import PASSING, connect
 from kanjo.errors import SystemFailed
 from kanjo.ledger import Batcher, OutcomeUnknown, PostgresStore, Snapshot, StoreAway, deposit, until_known
 
@@ -52,6 +53,10 @@ class Site:
     def waiting_pid(self, but: int = 0) -> int:
         """The one whose COMMIT waits for another server; a door that asks again does so on another connection."""
         return self._until("SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND pid <> %s", but)
+
+    def waiting_count(self) -> int:
+        """How many wait so."""
+        return self._until("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
 
     def call_off(self, pid: int) -> None:
         """End its wait, as an operator may."""
@@ -219,13 +224,12 @@ def test_a_lost_line_is_nothing_that_callers_notice(site: Site, bank: PostgresBa
     assert bank.balances()[ACCOUNT].balance_yen == 1_100
 
 
-def test_a_frozen_server_is_given_up(monkeypatch: pytest.MonkeyPatch, site: Site, bank: PostgresBank) -> None:
+def test_a_frozen_server_is_given_up(site: Site, bank: PostgresBank) -> None:
     """Its connections stay open and say nothing, for ever: another one answers, and the thawed one does nothing."""
-    monkeypatch.setattr(importlib.import_module("kanjo.ledger.batcher"), "SILENT_S", 1.0)
     opened: list[PostgresStore] = []
 
     def open_store() -> PostgresStore:
-        opened.append(site.open())
+        opened.append(ledger.store_of(site.database, silent_s=1.0))
         return opened[-1]
 
     with Batcher(open_store, threads=1) as batcher:
@@ -241,6 +245,54 @@ def test_a_frozen_server_is_given_up(monkeypatch: pytest.MonkeyPatch, site: Site
     assert len(opened) == 2 and opened[0].connection.closed
     wait_until(lambda: not Path(f"/proc/{frozen}").exists(), "the frozen one ends", DEADLINE_S)
     assert bank.balances()[ACCOUNT].balance_yen == 102
+
+
+def test_a_server_whose_commits_wait_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch, site: Site, bank: PostgresBank, database: db.Database
+) -> None:
+    """A primary behind a cut link lets everybody in and answers nobody: the one in the other site does, by itself."""
+    monkeypatch.setattr(connect, "STUCK_S", 0.5)
+    hosts = ",".join(str(conninfo_to_dict(one.url)["host"]) for one in (site.database, database))
+    url = make_conninfo(site.database.url, host=hosts, port="5432,5432", hostaddr="", dbname=database.name)
+    both = db.Database(url, False, database.server_version)
+    with both.named(site.database.name).connect() as connection:
+        assert connection.info.host == hosts.split(",")[0]
+    site.waits()
+    with ThreadPoolExecutor(1) as door:
+        asking = door.submit(ledger.post, site.open(), [deposit("c", key(1), ACCOUNT, 5)])
+        site.waiting_pid()
+        time.sleep(1)
+
+        with pytest.raises(SystemFailed) as alone:
+            site.database.connect(to_post=True)
+        with both.connect(to_post=True) as connection:
+            found = connection.info.host
+        with site.database.connect() as looking:  # whoever only looks is let in
+            assert looking.info.host == hosts.split(",")[0]
+
+        assert alone.value.code == "commits-stuck" and alone.value.code in PASSING
+        assert found == hosts.split(",")[1]
+        site.alone()
+        asking.result(DEADLINE_S)
+    site.database.connect(to_post=True).close()
+
+
+def test_a_door_that_nobody_confirms_leaves_few_sessions_behind(
+    monkeypatch: pytest.MonkeyPatch, site: Site, bank: PostgresBank
+) -> None:
+    """Each that it gave up waits on in the server: were there one for each try, no connection would be left."""
+    monkeypatch.setattr(connect, "STUCK_S", 0.5)
+    site.waits()
+    with Batcher(lambda: ledger.store_of(site.database, silent_s=0.7), threads=2) as batcher:
+        asked = [batcher.submit(deposit("c", key(place), ACCOUNT, 1)) for place in range(4)]
+        time.sleep(4)
+        waiting = site.waiting_count()
+        site.alone()
+        answers = [one.result(DEADLINE_S) for one in asked]
+
+    assert 1 <= waiting <= 2
+    assert all(isinstance(answer, ledger.Outcome) and answer.accepted for answer in answers)
+    assert bank.balances()[ACCOUNT].balance_yen == 104
 
 
 def test_patience_ends_with_what_was_most_in_doubt() -> None:

@@ -96,7 +96,7 @@ class Hired:
         if self._service is None:
             database = self._opened()
             batcher = ledger.Batcher(
-                lambda: ledger.PostgresStore(database.connect(autocommit=True)),
+                lambda: ledger.store_of(database),
                 pulse=ledger.pulse.Pulse(f"bench {os.getpid()}", REAL_CLOCK.now),
             )
             self._service = Service(self._stack.enter_context(batcher), CLIENT)

@@ -13,6 +13,7 @@ from kanjo.centercut.operate import cancel, fail, pause, resume, retry, start, w
 from kanjo.centercut.process import (
     REAL_CLOCK,
     Orders,
+    passes,
     run_worker,
     slowest_door_us,
     start_worker,
@@ -53,6 +54,7 @@ __all__ = [
     "first_pace",
     "load",
     "next_pace",
+    "passes",
     "pause",
     "resume",
     "retry",

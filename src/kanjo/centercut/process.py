@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import IO, Any
 
@@ -24,7 +25,7 @@ from kanjo.centercut.flow import Flow
 from kanjo.centercut.work import Clock, work
 from kanjo.db import PASSING
 from kanjo.errors import KanjoError
-from kanjo.ledger import PATIENCE_S, OutcomeUnknown, PostgresStore, StoreAway, pulse
+from kanjo.ledger import OutcomeUnknown, StoreAway, pulse, store_of
 
 REAL_CLOCK = Clock(now=lambda: datetime.now(UTC), monotonic_s=time.monotonic, sleep=time.sleep)
 COMMIT_ITEMS_MAX = 5_000
@@ -35,6 +36,10 @@ RECONNECT_S = 0.2
 """A worker whose database is away tries again after so long."""
 STEADY_S = 2.0
 """A connection that lasted so long ended an outage; a standby lets in at once, and fails the first claim."""
+AWAY_S_MAX = 3600.0
+"""Until people have decided which site serves a worker waits, and so long it costs nobody anything."""
+SILENT_S, SILENT_S_MAX = 30.0, 600.0
+"""After so long without an answer the server is given up: each time twice as long, since it may have been busy."""
 PULSE_FRESH = timedelta(seconds=3)
 """A door that said nothing for so long serves nobody: the cut need not yield to it."""
 
@@ -63,7 +68,7 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
 def start_worker(database: db.Database, orders: Orders, *, log: IO[str] | None = None) -> subprocess.Popen[bytes]:
     """Start one worker on the database; close its standard input to stop it after the slice in hand."""
     if not database.embedded:  # there is no other server for the embedded one
-        orders = msgspec.structs.replace(orders, patience_s=PATIENCE_S)
+        orders = msgspec.structs.replace(orders, patience_s=AWAY_S_MAX)
     return subprocess.Popen(
         [sys.executable, "-m", "kanjo.centercut", msgspec.json.encode(orders).decode()],
         stdin=subprocess.PIPE,
@@ -85,33 +90,36 @@ def run_worker(orders: Orders, should_stop: Callable[[], bool], *, url: str | No
     A commit in doubt needs no look: what it settled is settled, and the next claim finds the rest.
     """
     away_s: float | None = None
+    silent_s = SILENT_S
     while not should_stop():
         connected_s: float | None = None
         try:
             with (
                 db.database(url=url, migrate=False) as database,
-                database.connect(autocommit=True) as connection,
+                closing(store_of(database, silent_s=silent_s)) as store,
             ):
                 connected_s = time.monotonic()
                 work(
-                    PostgresStore(connection),
+                    store,
                     runs=orders.runs,
                     flow=orders.flow(),
                     clock=REAL_CLOCK,
                     should_stop=should_stop,
-                    slowest_p99_us=lambda: slowest_door_us(connection),
+                    slowest_p99_us=lambda: slowest_door_us(store.connection),
                 )
                 return
         except (OutcomeUnknown, StoreAway, psycopg.Error, KanjoError) as error:
             now_s = time.monotonic()
+            if connected_s is not None:
+                silent_s = min(2 * silent_s, SILENT_S_MAX) if now_s - connected_s < 10 * silent_s else SILENT_S
             if away_s is None or (connected_s is not None and now_s - connected_s > STEADY_S):
                 away_s = now_s
-            if not _passes(error) or now_s - away_s >= orders.patience_s:
+            if not passes(error) or now_s - away_s >= orders.patience_s:
                 raise
         time.sleep(RECONNECT_S)
 
 
-def _passes(error: Exception) -> bool:
+def passes(error: Exception) -> bool:
     """Whether the database is away, or its primary another one."""
     explained = db.explain(error) if isinstance(error, psycopg.Error) else error
     return isinstance(error, OutcomeUnknown | StoreAway) or getattr(explained, "code", None) in PASSING

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from kanjo import centercut, db, ledger
@@ -31,26 +31,29 @@ def start_and_wait(database: db.Database, runs: Sequence[int], *, workers: int, 
     Errors: those of `centercut.start`; `run-paused`, `run-cancelled`, `item-stuck`; `workers-died` when no worker is
     left but work. The workers have ended when this returns or raises.
     """
+    began_s = time.monotonic()
     with store_in(database) as store:
-        began_s = time.monotonic()
         centercut.start(store, runs)
-        with centercut.crew_of(database, orders, workers, say) as crew, LiveRuns() as live:
-            statuses = _watch(lambda: _look(store, runs), lambda: _close(store, runs), crew, live)
-        seconds = round(time.monotonic() - began_s, 3)
-    return reply_of(statuses, seconds=seconds)
+    with centercut.crew_of(database, orders, workers, say) as crew, LiveRuns() as live:
+        statuses = _watch(database, runs, crew, live)
+    return reply_of(statuses, seconds=round(time.monotonic() - began_s, 3))
 
 
 def _watch(
-    look: Callable[[], list[centercut.RunStatus]],
-    close: Callable[[], None],
-    crew: centercut.Crew,
-    live: LiveRuns,
+    database: db.Database, runs: Sequence[int], crew: centercut.Crew, live: LiveRuns
 ) -> list[centercut.RunStatus]:
     while True:
         working = crew.alive() > 0  # asked before the look, so that the last worker's work is seen
-        if not working:
-            close()
-        statuses = look()
+        try:
+            with store_in(database) as store:
+                if not working:
+                    _close(store, runs)
+                statuses = _look(store, runs)
+        except Exception as error:
+            if not working or not centercut.passes(error):
+                raise
+            _wait(crew)  # workers wait for the server that takes over, so do we
+            continue
         live.show(statuses)
         if all(status.state == "completed" for status in statuses):
             return statuses

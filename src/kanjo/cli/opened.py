@@ -6,7 +6,7 @@ Rooms are imported by the commands that use them, not by their files: `kanjo --h
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from kanjo.cli.printing import say
@@ -59,12 +59,18 @@ def _details(error: Exception) -> dict[str, Any]:
 
 
 @contextmanager
-def store_in(database: Database) -> Iterator[PostgresStore]:
-    """The ledger on a connection of its own."""
+def store_in(database: Database, *, to_post: bool = False) -> Iterator[PostgresStore]:
+    """The ledger on a connection of its own; `to_post`: only where commits are answered."""
     from kanjo import ledger
 
-    with database.connect(autocommit=True) as connection:
-        yield ledger.PostgresStore(connection)
+    with closing(ledger.store_of(database) if to_post else _looking(database)) as store:
+        yield store
+
+
+def _looking(database: Database) -> PostgresStore:
+    from kanjo import ledger
+
+    return ledger.PostgresStore(database.connect(autocommit=True))
 
 
 @contextmanager

@@ -21,6 +21,16 @@ VERSION_MIN = 180000
 
 CONNECT_TIMEOUT_S = 15
 
+STUCK_S = 5
+"""A server on which a commit waits for other servers for so long answers nobody now."""
+# Sessions are shown to the role that opened them, not to the one that they took.
+_STUCK = """
+SET ROLE NONE;
+SELECT count(*) > 0 FROM pg_stat_activity
+WHERE wait_event = 'SyncRep' AND query_start < clock_timestamp() - interval '{} s';
+RESET ROLE
+"""
+
 # Held by every session, also on somebody else's PostgreSQL with other defaults.
 SESSION = {
     "timezone": "UTC",
@@ -50,12 +60,30 @@ class Database:
     embedded: bool
     server_version: int
 
-    def connect(self, *, role: Role = "service", autocommit: bool = False) -> psycopg.Connection[tuple[Any, ...]]:
-        """Open a connection; `service` posts and reads, `owner` changes the schema. Errors: see `explain`."""
-        try:
-            return psycopg.connect(conninfo(self.url, role), autocommit=autocommit)
-        except psycopg.Error as error:
-            raise explain(error) from error
+    def connect(
+        self, *, role: Role = "service", autocommit: bool = False, to_post: bool = False
+    ) -> psycopg.Connection[tuple[Any, ...]]:
+        """Open a connection; `service` posts and reads, `owner` changes the schema. Errors: see `explain`.
+
+        `to_post`: only where commits are answered. A primary that was cut off from the servers that its commits wait
+        for lets everybody in and answers nobody; the next of the URL's hosts is tried, then it is `commits-stuck`.
+        """
+        left: str | None = conninfo(self.url, role)
+        while left is not None:
+            try:
+                connection = psycopg.connect(left, autocommit=True)
+                if not to_post or not _is_stuck(connection):
+                    connection.autocommit = autocommit
+                    return connection
+            except psycopg.Error as error:
+                raise explain(error) from error
+            left = _without(left, connection.info)
+            connection.close()
+        raise SystemFailed(
+            "commits-stuck",
+            f"Commits on this database have been waiting for another server for {STUCK_S} s or more, so nobody is "
+            "answered. `kanjo sites status` says which server is missing; what waits is answered once it is back.",
+        )
 
     @property
     def name(self) -> str:
@@ -65,6 +93,27 @@ class Database:
     def named(self, name: str) -> Database:
         """Another database of the same server."""
         return Database(make_conninfo(self.url, dbname=name), self.embedded, self.server_version)
+
+
+def _is_stuck(connection: psycopg.Connection[tuple[Any, ...]]) -> bool:
+    cursor = connection.execute(_STUCK.format(STUCK_S))
+    cursor.nextset()
+    row = cursor.fetchone()
+    return row is not None and row[0] is True
+
+
+def _without(url: str, found: psycopg.ConnectionInfo) -> str | None:
+    """The URL without the host that was found; None when there is no other."""
+    given = conninfo_to_dict(url)
+    hosts = str(given.get("host") or "").split(",")
+    ports = str(given.get("port") or "").split(",")
+    ports = ports if len(ports) == len(hosts) else ports[:1] * len(hosts)
+    left = [
+        (host, port) for host, port in zip(hosts, ports, strict=True) if (host, port) != (found.host, str(found.port))
+    ]
+    if not left or len(left) == len(hosts):
+        return None
+    return make_conninfo(url, host=",".join(host for host, _ in left), port=",".join(port for _, port in left))
 
 
 def conninfo(url: str, role: Role) -> str:

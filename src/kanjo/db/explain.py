@@ -35,7 +35,9 @@ _BY_STATE = {
     "08": ("database-unreachable", "The connection to the database broke. Run the command again: it goes on safely."),
 }
 
-PASSING = frozenset({"database-stopped", "database-starting", "database-unreachable", "database-read-only"})
+PASSING = frozenset(
+    {"database-stopped", "database-starting", "database-unreachable", "database-read-only", "commits-stuck"}
+)
 """Codes of a database that comes back, or whose place another takes: what failed by it may be tried again."""
 
 # A refused connection bears no SQLSTATE, only libpq's words.

@@ -29,11 +29,11 @@ from kanjo.ledger import (
     Enquiry,
     NotDecided,
     Outcome,
-    PostgresStore,
     Snapshot,
     deposit,
     new_key,
     pulse,
+    store_of,
     transfer,
     withdrawal,
 )
@@ -172,7 +172,7 @@ def main(arguments: Sequence[str]) -> int:
     numbers = crowd.town.numbers().tolist()
     with (
         db.database(migrate=False) as database,
-        Batcher(lambda: PostgresStore(database.connect(autocommit=True)), pulse=_pulse()) as batcher,
+        Batcher(lambda: store_of(database), pulse=_pulse()) as batcher,
         check.Recorder(batcher.post, Path(crowd.history), complete=[CLIENT]) as recorder,
     ):
         callers = [

@@ -46,7 +46,7 @@ from kanjo.ledger.opening import NAME_LENGTH_MAX, export_accounts, import_accoun
 from kanjo.ledger.outcome import Answer, EntryLine, NotDecided, Outcome, Snapshot, Touch
 from kanjo.ledger.partitions import ensure_partitions
 from kanjo.ledger.post import ITEMS_MAX, enquire, post, post_in, post_once, settle, settle_in, settle_stretch
-from kanjo.ledger.postgres import PostgresStore, PostgresUnit
+from kanjo.ledger.postgres import PostgresStore, PostgresUnit, store_of
 from kanjo.ledger.reason import Reason
 from kanjo.ledger.statement import Statement, StatementLine, statement
 from kanjo.ledger.store import (
@@ -149,6 +149,7 @@ __all__ = [
     "settle_stretch",
     "show_account",
     "statement",
+    "store_of",
     "transfer",
     "trial_balance",
     "until_known",

@@ -30,8 +30,6 @@ from kanjo.ledger.tickets import Awaited, Blocked, Called, Promised, Ticket, wak
 _LOG = structlog.get_logger()
 FAST_ITEMS_MAX = 500
 """A commit for everybody settles at most so many items of an account (O-8): about 10 ms of everybody's time."""
-SILENT_S = 15.0
-"""No commit of a door takes so long. Callers of a frozen server wait so long until another one is asked."""
 SHARE_MIN = 16
 """Fewer are not shared out among threads: what a commit costs by itself would outweigh working side by side."""
 
@@ -265,14 +263,11 @@ class _Desk:
     def leave(self) -> None:
         store, self.store = self.store, None
         if isinstance(store, PostgresStore):
-            store.connection.close()
+            store.close()
 
     def _opened(self) -> Store:
         try:
-            store = self._open_store()
-            if isinstance(store, PostgresStore):
-                store.give_up_after(SILENT_S)
-            return store
+            return self._open_store()
         except Exception as error:
             passes = isinstance(error, KanjoError) and error.code in PASSING
             raise (StoreAway if passes else StoreFailed)(f"the database cannot be reached: {error}") from error

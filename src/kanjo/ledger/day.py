@@ -44,7 +44,7 @@ def open_day(database: Database, opened: date) -> date | None:
     The first opening of a ledger posts the opening entries of the accounts imported so far (C-6). Returns the date
     before.
     """
-    with database.connect(autocommit=True) as connection:
+    with database.connect(autocommit=True, to_post=True) as connection:
         require_forward(business_date(connection), opened)
         ensure_partitions(database, opened)
         store = PostgresStore(connection)

@@ -11,6 +11,7 @@ import psycopg
 from psycopg import errors
 from psycopg.pq import ConnStatus, TransactionStatus
 
+from kanjo.db import Database
 from kanjo.db.columns import Date, Int2, Int4, Int8, Text, Uuid
 from kanjo.db.explain import PASSING, explain
 from kanjo.db.line import STALE, Found, Line, Statement
@@ -23,6 +24,8 @@ from kanjo.ledger.store import CommitTooWeak, Conflict, Day, OutcomeUnknown, Sto
 from kanjo.ledger.stretch import StretchBook, StretchChanges, StretchWanted
 
 SQL = Queries("kanjo.ledger")
+SILENT_S = 15.0
+"""No commit of a door takes so long. Callers of a frozen server wait so long until another one is asked."""
 DAY_LOCK = 0x4B414E4A4F
 """The advisory lock of the business date: shared by postings, exclusive for `day open` (O-10)."""
 DAY_LOCK_WAIT_MS = 100
@@ -328,6 +331,10 @@ class PostgresStore:
         """Take a server that says nothing for so long as lost."""
         self._line.silent_s = silent_s
 
+    def close(self) -> None:
+        """Close its connection."""
+        self.connection.close()
+
     @contextmanager
     def unit(self) -> Iterator[PostgresUnit]:
         unit = PostgresUnit(self._line, self.cell)
@@ -463,3 +470,10 @@ def _hold_columns(holds: Sequence[Hold]) -> dict[str, Any]:
         "clients": Text([hold.client for hold in holds]),
         "keys": Uuid([hold.key for hold in holds]),
     }
+
+
+def store_of(database: Database, *, silent_s: float = SILENT_S) -> PostgresStore:
+    """A store to post with, on a server that answers; see `Database.connect` for the errors."""
+    store = PostgresStore(database.connect(autocommit=True, to_post=True))
+    store.give_up_after(silent_s)
+    return store

@@ -34,7 +34,6 @@ from kanjo.ledger import (
     OutcomeUnknown,
     Overloaded,
     PlaceHold,
-    PostgresStore,
     ReleaseHold,
     Reverse,
     Snapshot,
@@ -42,6 +41,7 @@ from kanjo.ledger import (
     deposit,
     new_key,
     pulse,
+    store_of,
     transfer,
     withdrawal,
 )
@@ -250,7 +250,7 @@ def main(arguments: Sequence[str]) -> int:
     with (
         db.database(migrate=False) as database,
         Batcher(
-            lambda: PostgresStore(database.connect(autocommit=True)),
+            lambda: store_of(database),
             patience_s=0,  # it is the callers here who ask again, and count how often
             pulse=pulse.Pulse(DOOR, lambda: datetime.now(UTC)),
         ) as batcher,

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
 from uuid import UUID
@@ -47,7 +47,7 @@ class Customers:
         self.answered: list[tuple[float, UUID]] = []
         self._numbers = TOWN.numbers()[:60].tolist()
         self._over = threading.Event()
-        self._door = Batcher(lambda: PostgresStore(database.connect(autocommit=True)))
+        self._door = Batcher(lambda: ledger.store_of(database))
         self._recorder = check.Recorder(self._door.post, history, complete=[name])
         self._crowd = ThreadPoolExecutor(CUSTOMERS)
         self._asking = [self._crowd.submit(self._ask, customer) for customer in range(CUSTOMERS)]
@@ -154,7 +154,7 @@ class Bank:
             for site in self._desk.topology.sites
             if site.name != state.site and state.mode.value == "required"
         ]
-        with self.database.connect(autocommit=True) as connection:
+        with self._leading(state.site) as connection:
             [position] = connection.execute(POSITION).fetchone() or [None]
         for site in sites:
             with self._leading(site) as connection:
@@ -208,8 +208,8 @@ class Bank:
 
     @contextmanager
     def _store(self) -> Iterator[PostgresStore]:
-        with self.database.connect(autocommit=True) as connection:
-            yield PostgresStore(connection)
+        with closing(ledger.store_of(self.database)) as store:
+            yield store
 
 
 def _true(connection: psycopg.Connection[tuple[object, ...]], query: str, *values: object) -> bool:

@@ -107,7 +107,6 @@ def dsn(ground: Ground, topology: Topology) -> str:
         user=BANK,
         dbname=BANK,
         target_session_attrs="read-write",
-        load_balance_hosts="random",  # one that is silent behind a cut link is left at the next try, or the one after
         connect_timeout=2,
         passfile=str(ground.folder / "pgpass"),
     )

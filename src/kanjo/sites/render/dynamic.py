@@ -58,6 +58,7 @@ def parameters(topology: Topology, site: Site, installed: Installed) -> dict[str
     return {
         "synchronous_commit": "on",
         "kanjo.synchronous_commit": "on",  # the level below which the ledger refuses to post (pitfall 21)
+        "client_connection_check_interval": "5s",  # who gave up on a silent server leaves no session behind that waits
         "wal_sender_timeout": "5s",
         "wal_receiver_timeout": "5s",
         "wal_receiver_status_interval": "1s",
