@@ -25,6 +25,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from banks import key
 from kanjo import centercut, check, db, ledger, transfers
+from kanjo.cli.cut_start import start_and_wait
 from kanjo.db import binaries, settings
 from kanjo.db import home as homes
 from kanjo.db.account import server_account
@@ -130,7 +131,7 @@ def _call(post: Callable[..., Answer], caller: int, numbers: list[int], over: th
 
 
 def test_law_4_holds_through_a_takeover(pair: Pair, places: Path) -> None:
-    """Callers only wait; workers finish the run on the new primary; all that was answered stands there, in order."""
+    """Callers only wait; `cut start` finishes on the new primary; all that was answered stands there, in order."""
     numbers = Town(ACCOUNTS).numbers()[:50].tolist()
     history = places / "takeover.jsonl"
     over = threading.Event()
@@ -140,10 +141,9 @@ def test_law_4_holds_through_a_takeover(pair: Pair, places: Path) -> None:
         return ledger.store_of(database)
 
     with (
-        centercut.crew_of(database, centercut.Orders(ceiling_items_per_s=RATE_PER_S / 2), 2) as crew,
         Batcher(open_store) as batcher,
         check.Recorder(batcher.post, history, complete=[CLIENT]) as recorder,
-        ThreadPoolExecutor(CALLERS) as threads,
+        ThreadPoolExecutor(CALLERS + 1) as threads,
     ):
         try:
             callers = [threads.submit(_call, recorder.post, number, numbers, over) for number in range(CALLERS)]
@@ -151,22 +151,20 @@ def test_law_4_holds_through_a_takeover(pair: Pair, places: Path) -> None:
             ledger.open_day(database, TUESDAY)
             store = open_store()
             [run] = [status.row.run for status in centercut.status(store, None, datetime.now(UTC))]
-            centercut.start(store, [run])
-            store.connection.close()
-            time.sleep(1)
+            store.close()
+            orders = centercut.Orders(runs=[run], ceiling_items_per_s=RATE_PER_S / 2)
+            operator = threads.submit(start_and_wait, database, [run], workers=2, orders=orders)
+            time.sleep(2)
             _kill_server(pair.first)
             time.sleep(1)
             with db.database(pair.second, migrate=False) as copy, copy.connect(role="owner", autocommit=True) as owner:
                 assert _one(owner, "SELECT pg_is_in_recovery()")
                 assert _one(owner, "SELECT pg_promote()")
                 left = _one(owner, "SELECT count(*) FROM centercut.slice WHERE NOT done")
-            with database.connect(autocommit=True) as connection:
-                row = "SELECT finished_at FROM centercut.run WHERE run = %s"
-                wait_for(lambda: (connection.execute(row, (run,)).fetchone() or [None])[0], "the run is closed")
+                assert operator.result(60).content["runs"][0]["state"] == "completed"
         finally:
             over.set()
         answered = sum(caller.result(60) for caller in callers)
-        assert crew.alive() == 2
     assert left, "the cut was over before the primary died"
     with database.connect(autocommit=True) as connection:
         proof = check.prove(connection, history=check.read_histories([history]))
