@@ -49,6 +49,7 @@ def test_t2_no_answer_leaves_while_the_link_swallows(shared: Runbook) -> None:
         customers.wait_for_more(20)
 
 
+@pytest.mark.long
 def test_t3_every_answer_is_in_b_at_any_time(shared: Runbook) -> None:
     """At moments drawn at random nothing crosses the link any more: what was answered until then is in b already."""
     chance = random.Random(3)
