@@ -1,4 +1,4 @@
-"""`kanjo sites promote`, `fence`, `switchover`, `detach`, `attach`, `rejoin`: plans that two persons sign."""
+"""`kanjo sites appoint`, `promote`, `fence`, `switchover`, `detach`, `attach`, `rejoin`: plans of two persons."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from kanjo.cli.arguments import example
 from kanjo.cli.printing import say
 from kanjo.cli.reply import Facts, Reply, Table
+from kanjo.cli.signing import read_signature, signature_of
 from kanjo.errors import WrongUsage
 
 if TYPE_CHECKING:
@@ -47,6 +48,19 @@ AcceptLossOption = Annotated[
         "--accept-loss", metavar="", help="Answered transactions may be missing afterwards, and both persons know."
     ),
 ]
+
+
+@app.command(epilog=example("kanjo sites appoint a --reason 'bring-up' --sign taro=t.key --sign hanako=h.key"))
+def appoint(
+    site: SiteArgument,
+    reason: ReasonOption,
+    sign: SignOption = None,
+    signature: SignatureOption = None,
+    plan_only: PlanOnlyOption = False,
+    desk: DeskOption = None,
+) -> Reply:
+    """Let SITE be the first that serves, alone, before anything of it runs: once in a register's life."""
+    return _command("appoint", site, reason, sign, signature, plan_only, desk)
 
 
 @app.command(epilog=example("kanjo sites promote b --reason 'cloud A is lost' --sign taro=t.key --sign hanako=h.key"))
@@ -129,20 +143,6 @@ def rejoin(
     return _command("rejoin", site, reason, sign, signature, plan_only, desk)
 
 
-@app.command("sign", epilog=example("kanjo sites sign DIGEST --person taro --key taro.key"))
-def sign_digest(
-    digest: Annotated[str, typer.Argument(metavar="DIGEST", help="As `--plan-only` shows it.")],
-    person: Annotated[str, typer.Option("--person", metavar="NAME")],
-    key: Annotated[Path, typer.Option("--key", metavar="FILE", dir_okay=False)],
-) -> Reply:
-    """Agree to a plan that was shown on your own terminal: print your signature of its digest."""
-    from kanjo.sites.person import read_key
-    from kanjo.sites.person import sign as signed
-
-    signature = msgspec.to_builtins(signed(person, read_key(key), digest))
-    return Reply(signature, [msgspec.json.encode(signature).decode()])
-
-
 def desk_of(file: Path | None) -> Desk:
     """The desk that was named, or the lab's."""
     from kanjo.sites.operate.desk import read_desk
@@ -174,20 +174,27 @@ def _command(
     content = {"plan": msgspec.to_builtins(plan), "plan_digest": plan.digest, "digest_to_sign": digest}
     if plan_only:
         return Reply(content | {"done": False}, [Table(["", "step", "at"], _rows(plan)), _facts(plan, digest)])
-    signatures = [*_signed_here(sign or [], digest), *(_signature_in(file) for file in files or [])]
+    for number, step, where in _rows(plan):
+        say(f"{number:>2}. {step}{where and f' ({where})'}")
+    signatures = [*_signed_here(sign or [], digest), *(read_signature(file) for file in files or [])]
     lines: list[dict[str, str]] = []
 
     def tell(step: Step, how: str) -> None:
-        lines.append({"step": name_of(step), "site": getattr(step, "site", ""), "how": how})
-        say(f"{name_of(step)} {getattr(step, 'site', '')}: {how}")
+        name, where = name_of(step), getattr(step, "site", "")
+        lines.append({"step": name, "site": where, "how": how})
+        say(f"{name}{where and f' {where}'}: {how}")
 
-    perform(desk, plan, signatures, tell)
+    try:
+        perform(desk, plan, signatures, tell)
+    except KeyboardInterrupt:
+        say("Give the same command with the same reason again: it goes on where it was interrupted.")
+        raise
     state = desk.register.read()
     shown = {"serving": state.site, "epoch": str(state.epoch), "mode": state.mode.value}
     return Reply(content | {"done": True, "steps": lines, "register": msgspec.to_builtins(state)}, [Facts(shown)])
 
 
-def _rows(plan: Plan) -> list[list[object]]:
+def _rows(plan: Plan) -> list[list[str]]:
     from kanjo.sites.operate.perform import name_of
 
     steps = enumerate(plan.steps, 1)
@@ -200,23 +207,11 @@ def _facts(plan: Plan, digest: str | None) -> Facts:
 
 
 def _signed_here(pairs: list[str], digest: str | None) -> list[Signature]:
-    from kanjo.sites.person import read_key
-    from kanjo.sites.person import sign as signed
-
     found = []
     for pair in pairs:
         person, equals, file = pair.partition("=")
         if not equals:
             raise WrongUsage("wrong-usage", f"--sign takes PERSON=KEYFILE, not {pair!r}.")
         if digest is not None:
-            found.append(signed(person, read_key(Path(file)), digest))
+            found.append(signature_of(person, Path(file), digest))
     return found
-
-
-def _signature_in(file: Path) -> Signature:
-    from kanjo.sites.person import Signature
-
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=Signature)
-    except (OSError, msgspec.DecodeError) as error:
-        raise WrongUsage("file-unreadable", f"{file} holds no signature: {error}.", file=str(file)) from error
