@@ -63,6 +63,11 @@ class Customers:
         self._raise()
         return self.answered[before][0] - began_s
 
+    def silence_s(self, since: int) -> float:
+        """The longest time without an answer since there were so many."""
+        moments = sorted(at for at, _ in self.answered[since - 1 :])
+        return max(later - sooner for sooner, later in itertools.pairwise(moments))
+
     def leave(self) -> None:
         """Ask nothing more; whoever still waits learns that the outcome is not known."""
         self._over.set()

@@ -5,21 +5,26 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
+from typing import LiteralString
 
+import psycopg
 from bank import Bank
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from waiting import wait_until
 
 from kanjo.sites.lab import Lab
 from kanjo.sites.lab.bring_up import signed
 from kanjo.sites.operate.look import look
 from kanjo.sites.operate.perform import perform, planned
 from kanjo.sites.operate.plan import Command, Plan
+from kanjo.sites.operate.sql import IN_RECOVERY
 from kanjo.sites.operate.standing import Standing
 from kanjo.sites.person import Signature
 from kanjo.sites.register.entry import digest_of_change
+from kanjo.sites.topology import Node
 
 NO_ETCD = "the scenarios of two sites need etcd (Debian: etcd-server); `make test-sites` installs it"
 
@@ -48,14 +53,62 @@ class Runbook:
         """Whether one node of each site is in step, every node follows, and nothing is to be warned of."""
         found = self.look()
         in_step = {node.site for node in found.nodes if node.in_step} == {site.name for site in found.sites}
-        return in_step and found.warnings == () and all(node.state in ("running", "streaming") for node in found.nodes)
+        states = {"primary": "running", "standby-leader": "streaming", "replica": "streaming"}
+        return in_step and found.warnings == () and all(node.state == states.get(node.role) for node in found.nodes)
 
-    def dsn(self, site: str | None = None) -> str:
-        """How to reach whoever is primary, in one site or in both."""
+    def until_well(self) -> None:
+        wait_until(self.is_well, "both sites well")
+
+    def mend(self) -> None:
+        """Take the lab's damage back, and wait until every node is where it belongs."""
+        assert self.lab.heal() == []
+        self.until_well()
+
+    def leader(self, site: str) -> str | None:
+        """The node that leads a site."""
+        found = self.desk.leader(self.desk.topology.site(site))
+        return None if found is None else found.name
+
+    def until_another_serves(self, site: str, was: str) -> None:
+        """Wait until a node that is not this one takes the site's writes; it has the lock a while before."""
+        wait_until(
+            lambda: self._serving_node(site) not in (None, was), f"another than {was} takes the writes of {site}"
+        )
+
+    def _serving_node(self, site: str) -> str | None:
+        return next((one.leader for one in self.look().sites if one.name == site and one.writes), None)
+
+    def node(self, name: str) -> Node:
+        """The node of that name."""
+        return next(node for _, node in self.desk.topology.nodes() if node.name == name)
+
+    def sql(self, name: str, *statements: LiteralString) -> list[tuple[object, ...]]:
+        """Let the administrator run statements on a node's database; the rows of the last one."""
+        with self.desk.database(self.node(name)) as connection:
+            for statement in statements:
+                cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    def takes_writes(self, name: str) -> bool:
+        """Whether that node's database does, whatever its Patroni says; one that is silent does not."""
+        with suppress(psycopg.Error):
+            return self.sql(name, IN_RECOVERY) == [(False,)]
+        return False
+
+    def in_step(self, site: str) -> list[str]:
+        """The nodes of a site that a commit waits for."""
+        return [node.name for node in self.look().nodes if node.site == site and node.in_step]
+
+    def rule(self, site: str) -> str:
+        """Whom a commit at that site waits for."""
+        return next(one.rule for one in self.look().sites if one.name == site)
+
+    def dsn(self, place: str | None = None) -> str:
+        """How to reach whoever is primary, in both sites, in one, or the one node."""
         whole = self.lab.status().dsn
-        if site is None:
+        if place is None:
             return whole
-        nodes = self.desk.topology.site(site).nodes
+        nodes = [node for site, node in self.desk.topology.nodes() if place in (site.name, node.name)]
         given = conninfo_to_dict(whole)
         given |= {"host": ",".join(n.host for n in nodes), "port": ",".join(str(n.port) for n in nodes)}
         return make_conninfo(**given)
