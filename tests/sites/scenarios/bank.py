@@ -172,13 +172,18 @@ class Bank:
         """Which answers that site has not got; a standby has them on disk, and shows them a moment later."""
         wanted = {named for _, named in customers.answered}
         until_s = time.monotonic() + REPLAY_S_MAX
-        while missing := wanted - self._keys(site, customers.name):
+        while missing := wanted - self.keys(site, customers.name):
             if time.monotonic() > until_s:
                 break
             time.sleep(0.1)
         return missing
 
-    def _keys(self, site: str, client: str) -> set[UUID]:
+    def account(self) -> int:
+        """An account that no customer names."""
+        return int(TOWN.numbers()[60])
+
+    def keys(self, site: str, client: str) -> set[UUID]:
+        """What a site shows of that client's instructions."""
         with self._leading(site) as connection:
             return {row[0] for row in connection.execute(KEYS, (client,))}
 

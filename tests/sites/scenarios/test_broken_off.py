@@ -1,0 +1,62 @@
+"""A wait for the other site is broken off: nobody takes for an answer what only this site has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from psycopg.conninfo import make_conninfo
+from runbook import Runbook
+from sessions import BLOWS, Blow, break_off, waiting
+from waiting import ANSWER_S_MAX, wait_until
+
+from banks import key
+from kanjo import db, ledger
+from kanjo.ledger import Batcher, Outcome, OutcomeUnknown, PostgresStore
+
+pytestmark = [pytest.mark.sites, pytest.mark.long, pytest.mark.xdist_group("sites-lab")]
+
+COUNTER = "counter"
+
+
+@contextmanager
+def open_counter(runbook: Runbook, **named: float) -> Iterator[Batcher]:
+    """A door of its own, whose sessions bear its name."""
+    url = make_conninfo(runbook.dsn(), application_name=COUNTER)
+    database = db.reach(url, embedded=False)
+    with Batcher(lambda: PostgresStore(database.connect(autocommit=True)), **named) as door:
+        yield door
+
+
+@pytest.mark.parametrize("blow", BLOWS)
+def test_t22_a_wait_that_is_broken_off_is_in_doubt_until_b_has_it(shared: Runbook, blow: Blow) -> None:
+    """The link swallows, waits are cancelled or killed: in doubt, and the key repeated is not answered either."""
+    bank = shared.bank
+    named = key(f"counter/{blow}")
+    asked = ledger.deposit(COUNTER, named, bank.account(), 1)
+    with bank.at_work() as customers:
+        with open_counter(shared, patience_s=0.0) as hasty, open_counter(shared) as patient:
+            shared.lab.cut(blackhole=True)
+            for _ in ("the deposit", "its key once more"):
+                told = hasty.submit(asked)
+                break_off(shared, blow, 1, COUNTER)
+                with pytest.raises(OutcomeUnknown) as doubt:
+                    told.result(ANSWER_S_MAX)
+                assert doubt.value.committing
+            assert named in bank.keys("a", COUNTER) and named not in bank.keys("b", COUNTER)
+
+            later = patient.submit(asked)
+            wait_until(lambda: waiting(shared, COUNTER), "whoever repeats the key waits")
+            before = customers.count()
+            for _ in range(3):
+                break_off(shared, blow, 3)  # both workers, and one of the customers' door at least
+            wait_until(lambda: len(waiting(shared)) >= 3, "they wait again")
+            assert bank.keys("a", customers.name) - bank.keys("b", customers.name)
+            assert customers.count() == before and not later.done()
+
+            shared.lab.heal()
+            answer = later.result(ANSWER_S_MAX)
+            assert isinstance(answer, Outcome) and answer.replayed
+            wait_until(lambda: named in bank.keys("b", COUNTER), "b shows it")
+        customers.wait_for_more(20)
