@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pty
+import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -63,8 +67,8 @@ class Kanjo:
         assert error["code"] == code and error["message"], error
         return error
 
-    def begin(self, *arguments: object, **environment: str) -> subprocess.Popen[str]:
-        """Start a command, with signals as a terminal leaves them."""
+    def begin(self, *arguments: object, start_new_session: bool = False, **environment: str) -> subprocess.Popen[str]:
+        """Start a command, with signals as a terminal leaves them; in a new session it has no terminal."""
         return subprocess.Popen(
             [str(COMMAND), *map(str, arguments)],
             stdin=subprocess.DEVNULL,
@@ -72,6 +76,7 @@ class Kanjo:
             stderr=subprocess.PIPE,
             text=True,
             env=dict(self.environment) | environment,
+            start_new_session=start_new_session,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
 
@@ -96,3 +101,49 @@ def wait_until(condition: Callable[[], object], what: str) -> None:
     while not condition():
         assert time.monotonic() < until_s, f"waited in vain: {what}"
         time.sleep(0.05)
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """What was typed at a terminal, prompt by prompt, and what the command showed there."""
+
+    ran: Ran
+    shown: str
+
+
+def at_terminal(kanjo: Kanjo, *arguments: object, typed: Mapping[str, str], status: int = 0) -> Terminal:
+    """Run a command at a terminal of its own; to each prompt that contains a word, type what belongs to it, once."""
+    ours, theirs = pty.openpty()
+
+    def take() -> None:
+        fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
+
+    process = subprocess.Popen(
+        [str(COMMAND), *map(str, arguments)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=dict(kanjo.environment),
+        start_new_session=True,
+        preexec_fn=take,
+    )
+    shown, left = "", dict(typed)
+    try:
+        until_s = time.monotonic() + DEADLINE_S
+        while left and process.poll() is None:
+            assert time.monotonic() < until_s, f"never asked for {list(left)}: {shown}"
+            if select.select([ours], [], [], 0.1)[0]:
+                shown += os.read(ours, 4096).decode()
+            if word := next((word for word in left if word in shown.rpartition("\n")[2]), None):
+                os.write(ours, f"{left.pop(word)}\n".encode())
+        out, err = process.communicate(timeout=DEADLINE_S)
+        while select.select([ours], [], [], 0)[0]:
+            shown += os.read(ours, 4096).decode()
+    finally:
+        process.kill()
+        os.close(ours)
+        os.close(theirs)
+    ran = Ran(process.returncode, out, err)
+    assert ran.status == status and not left, (arguments, ran, shown)
+    return Terminal(ran, shown)

@@ -69,11 +69,11 @@ def test_a_passphrase_seals_the_key(tmp_path: Path) -> None:
     path = make_person(tmp_path, "taro", "四つの海")
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    for wrong in (None, "other"):
+    for wrong in (None, lambda: "other"):
         with pytest.raises(Refused) as refused:
             read_key(path, wrong)
         assert refused.value.code == "key-unusable"
-    assert holds(sign("taro", read_key(path, "四つの海"), PLAN), PLAN)
+    assert holds(sign("taro", read_key(path, lambda: "四つの海"), PLAN), PLAN)
 
 
 def test_a_key_that_others_may_read_is_not_used(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ import msgspec
 import typer
 
 from kanjo.cli.arguments import example
-from kanjo.cli.files import readable
 from kanjo.cli.opened import opened_database
 from kanjo.cli.printing import say
 from kanjo.cli.reply import Facts, Reply, Table
+from kanjo.cli.signing import read_signature, signature_of
 from kanjo.errors import WrongUsage
 
 if TYPE_CHECKING:
@@ -145,15 +145,11 @@ def sign(
     report: Annotated[Path, typer.Argument(metavar="REPORT", help="The restore.json that was read.")],
     person: Annotated[str, typer.Option("--person", metavar="NAME", help="Who signs.")],
     key: Annotated[Path, typer.Option("--key", metavar="FILE", help="The signer's own private key.")],
-    passphrase: Annotated[
-        str | None, typer.Option("--passphrase", envvar="KANJO_PASSPHRASE", help="What opens the key.", hidden=True)
-    ] = None,
 ) -> Reply:
     """Agree to what the report of a restore says; prints the signature as one line of JSON."""
     from kanjo import backup
-    from kanjo.sites import person as persons
 
-    made = persons.sign(person, persons.read_key(key, passphrase), backup.digest_of_report(report))
+    made = signature_of(person, key, backup.digest_of_report(report))
     return Reply(msgspec.to_builtins(made), [msgspec.json.encode(made).decode()])
 
 
@@ -166,14 +162,9 @@ def release(
 ) -> Reply:
     """Open the doors of a restored ledger (KANJO_HOME), when two persons have signed its report."""
     from kanjo import backup
-    from kanjo.sites.person import Signature, read_persons
+    from kanjo.sites.person import read_persons
 
-    for file in signature:
-        readable(file)
-    try:
-        signatures = [msgspec.json.decode(file.read_bytes(), type=Signature) for file in signature]
-    except msgspec.DecodeError as error:
-        raise WrongUsage("file-unreadable", f"a signature cannot be read: {error}") from error
+    signatures = [read_signature(file) for file in signature]
     with opened_database() as database:
         released = backup.release(database, signatures, read_persons(persons))
     content = msgspec.to_builtins(released)

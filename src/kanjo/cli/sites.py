@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from kanjo.cli import sites_lab, sites_operate
+from kanjo.cli import sites_keys, sites_lab, sites_operate
 from kanjo.cli.arguments import example
 from kanjo.cli.files import writable, written
 from kanjo.cli.reply import Facts, Part, Reply, Table
 from kanjo.cli.sites_operate import DeskOption, desk_of
+from kanjo.cli.sites_topology import TopologyOption, sound
 
 if TYPE_CHECKING:
     from kanjo.sites import Topology
@@ -23,10 +24,7 @@ app = typer.Typer(
 )
 app.add_typer(sites_lab.app)
 app.add_typer(sites_operate.app)
-
-TopologyOption = Annotated[
-    Path, typer.Option("--topology", metavar="FILE.toml", help="The sites (docs/reference/sites-toml.md).")
-]
+app.add_typer(sites_keys.app)
 
 
 @app.command(epilog=example("kanjo sites status", "kanjo sites status --json"))
@@ -41,7 +39,7 @@ def status(desk: DeskOption = None) -> Reply:
 @app.command(epilog=example("kanjo sites check --topology sites.toml"))
 def check(topology: TopologyOption) -> Reply:
     """Check that a topology can keep R1 to R11; exit status 1 with every violation when it cannot."""
-    found = _sound(topology)
+    found = sound(topology)
     told = [_told(found, site.name) for site in found.sites]
     content = {"topology": str(topology), "ok": True, "lab": found.lab, "sites": told}
     rows = [[site.name, site.cloud, site.scope, ", ".join(site.node_names), len(site.etcd)] for site in found.sites]
@@ -58,7 +56,7 @@ def render(
 
     An unsound topology is refused, and nothing is written. No file holds a password: those to be filled in say so.
     """
-    found = _sound(topology)
+    found = sound(topology)
     from kanjo.sites.render import rendered
 
     files = rendered(found)
@@ -110,14 +108,6 @@ def _node_row(node: NodeStanding) -> list[object]:
     behind = "-" if node.lag_bytes is None else node.lag_bytes
     in_step = "yes" if node.in_step else "-"
     return [node.site, node.name, node.role, node.state, in_step, str(node.timeline or "-"), behind, behind_s]
-
-
-def _sound(file: Path) -> Topology:
-    from kanjo import sites
-
-    found = sites.read_topology_file(file)
-    sites.require_sound(found)
-    return found
 
 
 def _told(topology: Topology, name: str) -> dict[str, object]:

@@ -11,6 +11,7 @@ import typer
 from kanjo.cli.arguments import example
 from kanjo.cli.printing import say
 from kanjo.cli.reply import Facts, Reply, Table
+from kanjo.cli.signing import read_signature, signature_of
 from kanjo.errors import WrongUsage
 
 if TYPE_CHECKING:
@@ -129,20 +130,6 @@ def rejoin(
     return _command("rejoin", site, reason, sign, signature, plan_only, desk)
 
 
-@app.command("sign", epilog=example("kanjo sites sign DIGEST --person taro --key taro.key"))
-def sign_digest(
-    digest: Annotated[str, typer.Argument(metavar="DIGEST", help="As `--plan-only` shows it.")],
-    person: Annotated[str, typer.Option("--person", metavar="NAME")],
-    key: Annotated[Path, typer.Option("--key", metavar="FILE", dir_okay=False)],
-) -> Reply:
-    """Agree to a plan that was shown on your own terminal: print your signature of its digest."""
-    from kanjo.sites.person import read_key
-    from kanjo.sites.person import sign as signed
-
-    signature = msgspec.to_builtins(signed(person, read_key(key), digest))
-    return Reply(signature, [msgspec.json.encode(signature).decode()])
-
-
 def desk_of(file: Path | None) -> Desk:
     """The desk that was named, or the lab's."""
     from kanjo.sites.operate.desk import read_desk
@@ -174,12 +161,15 @@ def _command(
     content = {"plan": msgspec.to_builtins(plan), "plan_digest": plan.digest, "digest_to_sign": digest}
     if plan_only:
         return Reply(content | {"done": False}, [Table(["", "step", "at"], _rows(plan)), _facts(plan, digest)])
-    signatures = [*_signed_here(sign or [], digest), *(_signature_in(file) for file in files or [])]
+    for number, step, where in _rows(plan):
+        say(f"{number:>2}. {step}{where and f' ({where})'}")
+    signatures = [*_signed_here(sign or [], digest), *(read_signature(file) for file in files or [])]
     lines: list[dict[str, str]] = []
 
     def tell(step: Step, how: str) -> None:
-        lines.append({"step": name_of(step), "site": getattr(step, "site", ""), "how": how})
-        say(f"{name_of(step)} {getattr(step, 'site', '')}: {how}")
+        name, where = name_of(step), getattr(step, "site", "")
+        lines.append({"step": name, "site": where, "how": how})
+        say(f"{name}{where and f' {where}'}: {how}")
 
     perform(desk, plan, signatures, tell)
     state = desk.register.read()
@@ -187,7 +177,7 @@ def _command(
     return Reply(content | {"done": True, "steps": lines, "register": msgspec.to_builtins(state)}, [Facts(shown)])
 
 
-def _rows(plan: Plan) -> list[list[object]]:
+def _rows(plan: Plan) -> list[list[str]]:
     from kanjo.sites.operate.perform import name_of
 
     steps = enumerate(plan.steps, 1)
@@ -200,23 +190,11 @@ def _facts(plan: Plan, digest: str | None) -> Facts:
 
 
 def _signed_here(pairs: list[str], digest: str | None) -> list[Signature]:
-    from kanjo.sites.person import read_key
-    from kanjo.sites.person import sign as signed
-
     found = []
     for pair in pairs:
         person, equals, file = pair.partition("=")
         if not equals:
             raise WrongUsage("wrong-usage", f"--sign takes PERSON=KEYFILE, not {pair!r}.")
         if digest is not None:
-            found.append(signed(person, read_key(Path(file)), digest))
+            found.append(signature_of(person, Path(file), digest))
     return found
-
-
-def _signature_in(file: Path) -> Signature:
-    from kanjo.sites.person import Signature
-
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=Signature)
-    except (OSError, msgspec.DecodeError) as error:
-        raise WrongUsage("file-unreadable", f"{file} holds no signature: {error}.", file=str(file)) from error

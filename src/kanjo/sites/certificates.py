@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -20,6 +21,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from kanjo.errors import SystemFailed, WrongUsage
 from kanjo.sites.mutual_tls import Credentials, credentials_in
 from kanjo.sites.new_file import write_new
+from kanjo.sites.render.link import link_name
+from kanjo.sites.topology import Topology
 
 AUTHORITY = "authority"
 AUTHORITY_DAYS = 3650
@@ -68,6 +71,38 @@ def issue(
     if not Path(found.authority).exists():
         write_new(Path(found.authority), signer.public_bytes(serialization.Encoding.PEM), 0o644)
     return found
+
+
+class Issued(msgspec.Struct, frozen=True):
+    """A party's certificate; its key lies beside it. `is_new`: it was made now."""
+
+    party: str
+    certificate: Path
+    is_new: bool
+
+
+def issue_all(topology: Topology, authority: Path, out: Path, *, now: datetime) -> tuple[Issued, ...]:
+    """Give every party of a topology its certificate, in the folders of `kanjo sites render`; what is there is kept."""
+    if not (authority / f"{AUTHORITY}.crt").exists():
+        make_authority(authority, now=now)
+    found = []
+    for folder, name, hosts in _parties(topology):
+        certificate = out / folder / f"{name}.crt"
+        is_new = not certificate.exists()
+        if is_new:
+            issue(authority, name, hosts, into=out / folder, now=now)
+        found.append(Issued(name, certificate, is_new))
+    return tuple(found)
+
+
+def _parties(topology: Topology) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Folder, name and hosts of each."""
+    for site, node in topology.nodes():
+        yield f"{site.name}/{node.name}", node.name, (node.host,)
+    for site in topology.sites:
+        yield f"{site.name}/link", link_name(site), (site.link.host,)
+    yield "register", "register", (topology.register.host,)
+    yield "operator", "operator", ()
 
 
 def _subject(name: str) -> x509.Name:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -32,6 +32,7 @@ from kanjo.sites.new_file import write_new
 SIGNED_AS = b"kanjo sites: a person agrees to\n"
 """Stands before every digest, so that a signature made here means nothing elsewhere, nor the other way round."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_SEALED = b"BEGIN ENCRYPTED PRIVATE KEY"
 PERSONS_MAX = 1000
 
 
@@ -68,12 +69,17 @@ def make_person(folder: Path, name: str, passphrase: str | None = None) -> Path:
     return secret
 
 
-def read_key(path: Path, passphrase: str | None = None) -> Ed25519PrivateKey:
-    """A private key from its file. Error: `key-unusable` (missing, readable by others, wrong passphrase)."""
+def read_key(path: Path, ask: Callable[[], str] | None = None) -> Ed25519PrivateKey:
+    """A private key from its file; `ask` gives the passphrase of a sealed one.
+
+    Error: `key-unusable` (missing, readable by others, wrong passphrase).
+    """
     try:
         if path.stat().st_mode & 0o077:
             raise Refused("key-unusable", f"Others may read the private key {path}: chmod 600 it.", path=str(path))
-        key = load_pem_private_key(path.read_bytes(), None if passphrase is None else passphrase.encode())
+        content = path.read_bytes()
+        passphrase = ask().encode() if ask is not None and _SEALED in content else None
+        key = load_pem_private_key(content, passphrase)
     except (OSError, ValueError, TypeError) as error:
         raise Refused("key-unusable", f"The private key {path} cannot be used: {error}.", path=str(path)) from error
     if not isinstance(key, Ed25519PrivateKey):

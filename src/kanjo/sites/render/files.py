@@ -76,7 +76,7 @@ _README = """\
 
 Written by `kanjo sites render` for {sites}. Every host also needs Kanjo with its extra `sites` behind
 `{python}`, and its own certificate of the authority `{authority}` beside its files
-(`kanjo.sites.certificates`): `NODE/NODE.crt` and `.key` for a node, the same for `register`,
+(`kanjo sites certificates`): `NODE/NODE.crt` and `.key` for a node, the same for `register`,
 and for an end of the link those that `sites.toml` names.
 
 | File here | Host | Place there |
