@@ -8,7 +8,6 @@ from typing import Annotated
 import msgspec
 import typer
 
-from kanjo.centercut import REAL_CLOCK
 from kanjo.cli.arguments import example
 from kanjo.cli.reply import Facts, Reply, Table
 from kanjo.cli.signing import new_passphrase, signature_of
@@ -48,6 +47,7 @@ def certificates(
 
     What is there already is kept: to renew one, delete its two files first.
     """
+    from kanjo.centercut import REAL_CLOCK
     from kanjo.sites.certificates import issue_all
 
     found = issue_all(sound(topology), authority, out, now=REAL_CLOCK.now())
