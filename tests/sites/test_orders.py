@@ -12,7 +12,7 @@ from kanjo.sites.operate.plan import AwaitInStep, Command, Cut, Enter, Heal, Pla
 from kanjo.sites.operate.standing import LeaderFacts, RegisterFacts, SiteFacts, Standing, standing
 from kanjo.sites.register.state import Appoint, Mode
 
-COMMANDS: tuple[Command, ...] = ("promote", "fence", "switchover", "detach", "attach", "rejoin")
+COMMANDS: tuple[Command, ...] = ("appoint", "promote", "fence", "switchover", "detach", "attach", "rejoin")
 WELL = standing(register(), (site_a(following("b1")), site_b()))
 
 
@@ -37,6 +37,18 @@ def test_two_terminals_make_the_same_plan_and_another_reason_another(example: To
     assert one.digest == two.digest
     assert one.change == Appoint(site="b", mode=Mode.REQUIRED, expected_epoch=4, reason="why", plan=one.digest)
     assert plan("switchover", "b", "another", example, WELL).digest != one.digest
+
+
+def test_a_site_is_appointed_once_and_serves_alone(example: Topology) -> None:
+    """Before anything runs: nobody answers but the register. Later the bank is moved, and not appointed."""
+    nobody = SiteFacts(name="a", nodes=()), SiteFacts(name="b", nodes=())
+    empty = RegisterFacts(site=None, epoch=0, mode="required", doors="open", reason="", by=(), at="")
+
+    first = planned("appoint", "a", example, found(empty, *nobody))
+
+    assert first.change == Appoint(site="a", mode=Mode.DETACHED, expected_epoch=0, reason="why", plan=first.digest)
+    assert first.steps == (Enter(),)
+    assert refusal("appoint", "b", example, WELL) == "already-so"
 
 
 @pytest.mark.parametrize("command", ["promote", "fence", "switchover", "detach"])

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
 import pytest
 from registering import Office, appoint, serving
 
-from kanjo.sites import Topology
+from kanjo.sites import Topology, read_topology
 from kanjo.sites.decision import RegisterState
 from kanjo.sites.facts import RegisterSilent, reader_of
 from kanjo.sites.link.config import read_config as read_link
 from kanjo.sites.mutual_tls import credentials_in
 from kanjo.sites.node_file import RegisterAddress, read_node_file
 from kanjo.sites.register.server import read_config as read_register
-from kanjo.sites.render import rendered
+from kanjo.sites.render import Installed, rendered
+
+EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "sites.toml"
+HAPROXY = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
 
 
 @pytest.fixture
@@ -55,3 +63,35 @@ def test_a_gate_reads_the_register_with_what_its_file_says(written: Path, office
         assert reader_of(address).read() == RegisterState("a", 1, "required")
     with pytest.raises(RegisterSilent):
         reader_of(address).read()
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    """The example's files with this machine's programs and addresses, for those who look whether they are there."""
+    text = re.sub(r'host = "[^"]+"', 'host = "127.0.0.1"', EXAMPLE.read_text("utf-8"))
+    programs = Installed(python=sys.executable, user="daemon", etcd="/bin/true", haproxy=HAPROXY or "/bin/true")
+    for file in rendered(read_topology(text), programs):
+        place = tmp_path / Path(file.path).name if file.path.endswith(".service") else tmp_path / file.path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(file.text, "utf-8")
+    return tmp_path
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_systemd_takes_every_unit_without_a_word(here: Path) -> None:
+    """Unknown settings, commands that are not there, what would be ignored: it says so on standard error."""
+    units = sorted(here.glob("*.service"))
+    ran = subprocess.run(["systemd-analyze", "verify", "--man=no", *units], capture_output=True, text=True)
+
+    assert len(units) == 16
+    assert [line for line in (ran.stdout + ran.stderr).splitlines() if "kanjo-" in line] == []
+    assert ran.returncode == 0
+
+
+@pytest.mark.skipif(HAPROXY is None, reason="HAProxy is not installed")
+def test_haproxy_takes_its_files(here: Path) -> None:
+    """Without an alert and without a warning."""
+    for site in "ab":
+        ran = subprocess.run([str(HAPROXY), "-c", "-f", here / site / "haproxy" / "haproxy.cfg"], capture_output=True)
+        assert ran.returncode == 0
+        assert b"WARNING" not in ran.stderr and b"ALERT" not in ran.stderr, ran.stderr

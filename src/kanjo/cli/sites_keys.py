@@ -56,7 +56,7 @@ def certificates(
     return Reply(content, [Table(["party", "certificate, and its key beside it", ""], rows)])
 
 
-@app.command(epilog=example("kanjo sites sign DIGEST --person taro --key taro.key > taro.json"))
+@app.command(epilog=example("kanjo sites sign DIGEST --person taro --key taro.key"))
 def sign(
     digest: Annotated[str, typer.Argument(metavar="DIGEST", help="As `--plan-only` shows it.")],
     person: Annotated[str, typer.Option("--person", metavar="NAME")],

@@ -1,4 +1,4 @@
-"""`kanjo sites promote`, `fence`, `switchover`, `detach`, `attach`, `rejoin`: plans that two persons sign."""
+"""`kanjo sites appoint`, `promote`, `fence`, `switchover`, `detach`, `attach`, `rejoin`: plans of two persons."""
 
 from __future__ import annotations
 
@@ -48,6 +48,19 @@ AcceptLossOption = Annotated[
         "--accept-loss", metavar="", help="Answered transactions may be missing afterwards, and both persons know."
     ),
 ]
+
+
+@app.command(epilog=example("kanjo sites appoint a --reason 'bring-up' --sign taro=t.key --sign hanako=h.key"))
+def appoint(
+    site: SiteArgument,
+    reason: ReasonOption,
+    sign: SignOption = None,
+    signature: SignatureOption = None,
+    plan_only: PlanOnlyOption = False,
+    desk: DeskOption = None,
+) -> Reply:
+    """Let SITE be the first that serves, alone, before anything of it runs: once in a register's life."""
+    return _command("appoint", site, reason, sign, signature, plan_only, desk)
 
 
 @app.command(epilog=example("kanjo sites promote b --reason 'cloud A is lost' --sign taro=t.key --sign hanako=h.key"))

@@ -18,7 +18,7 @@ from kanjo.sites.register.state import AnyChange, Appoint, Attach, Detach, Mode
 from kanjo.sites.topology import Mode as PolicyMode
 from kanjo.sites.topology import Topology
 
-Command: TypeAlias = Literal["promote", "fence", "switchover", "detach", "attach", "rejoin"]
+Command: TypeAlias = Literal["appoint", "promote", "fence", "switchover", "detach", "attach", "rejoin"]
 SWITCH_LAG_BYTES_MAX = 64 << 20
 """A planned move waits for the log that is under way; more than this is no state to begin from."""
 
@@ -137,7 +137,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
             return None
         epoch, reason, plan = self.expected_epoch, self.reason, self.digest
         match self.command:
-            case "promote" | "fence":
+            case "appoint" | "promote" | "fence":
                 return Appoint(
                     site=self.site,
                     mode=Mode.DETACHED,
@@ -163,6 +163,8 @@ def steps(command: Command, site: str, other: str) -> tuple[Step, ...]:
     """
     fence: tuple[Step, ...] = (Enter(), Cut(site))
     match command:
+        case "appoint":
+            return (Enter(),)
         case "fence":
             return fence
         case "promote":
@@ -231,6 +233,12 @@ def _why_not(command: Command, site: str, found: Standing, *, accepts_loss: bool
     serving = register.site == site
     other = next(one for one in found.sites if one.name != site)
     match command:
+        case "appoint" if register.epoch:
+            return Refused(
+                "already-so",
+                f"Site {register.site} was appointed before: the bank is moved by switchover or promote.",
+                site=register.site,
+            )
         case "promote" | "fence" | "switchover" if serving:
             return Refused("already-so", f"The register names site {site} already.", site=site)
         case "detach" | "attach" | "rejoin" if not serving:
