@@ -34,7 +34,7 @@ def site_a(*followers: Follower, mode: Mode = "required", **more: Any) -> SiteFa
         "mode": mode,
         "leader": "a1",
         "link": "open",
-        "nodes": (NodeFacts(name="a1", told={"role": "primary", "state": "running"}),),
+        "nodes": (NodeFacts(name="a1", told={"role": "primary", "state": "running", "timeline": 1}),),
         "database": LeaderFacts(writes=True, rule="FIRST 2 (a2,b1,b2)", position=1000, followers=followers),
     }
     return SiteFacts(**(found | more))
@@ -42,13 +42,14 @@ def site_a(*followers: Follower, mode: Mode = "required", **more: Any) -> SiteFa
 
 def site_b(**more: Any) -> SiteFacts:
     """The standby site: b1 leads it, b2 follows b1 and has 900 bytes."""
-    told = {"role": "replica", "state": "running", "xlog": {"received_location": 900}}
+    follows = {"role": "replica", "state": "running", "replication_state": "streaming", "timeline": 1}
+    told = follows | {"xlog": {"received_location": 900}}
     found: dict[str, Any] = {
         "name": "b",
         "mode": "required",
         "leader": "b1",
         "link": "open",
-        "nodes": (NodeFacts(name="b1", told={"role": "replica"}), NodeFacts(name="b2", told=told)),
+        "nodes": (NodeFacts(name="b1", told=follows), NodeFacts(name="b2", told=told)),
         "database": LeaderFacts(writes=False),
     }
     return SiteFacts(**(found | more))
@@ -121,3 +122,43 @@ def test_two_sites_that_take_writes_come_first_among_the_warnings() -> None:
     assert found.warnings[0].startswith("both sites take writes (a and b)")
     assert found.warnings[1] == "site a takes writes, but the register names b: leave its policy alone"
     assert "the link is cut at site b" in found.warnings
+
+
+def test_a_silent_register_is_said_and_lags_are_still_shown() -> None:
+    """Nobody can decide then; customers are served, and the primary that writes tells who is behind."""
+    now = standing(None, (site_a(following("b1", lag_bytes=7)), site_b()))
+
+    assert any("the register does not answer" in warning for warning in now.warnings)
+    assert next(node.lag_bytes for node in now.nodes if node.name == "b1") == 7
+    assert not now.loss.nothing
+
+
+def test_a_database_without_its_patroni_is_not_overlooked() -> None:
+    """Pitfall 8: it takes writes that nobody confirms, and keeps whoever is connected."""
+    half_dead = site_a(nodes=(NodeFacts(name="a1", writes=True), NodeFacts(name="a2")))
+
+    warnings = standing(register(), (half_dead, site_b())).warnings
+
+    assert any(warning.startswith("a1's Patroni is gone") for warning in warnings)
+    assert "a2 does not answer" in warnings
+
+
+def test_positions_of_another_timeline_say_nothing() -> None:
+    """A fenced site that lives on has log of its own: it is not "0 bytes behind", nobody knows how much it lacks."""
+    old = site_a(nodes=(NodeFacts(name="a1", told={"timeline": 1, "xlog": {"received_location": 5000}}),), leader=None)
+    new = site_b(
+        mode="detached",
+        nodes=(NodeFacts(name="b1", told={"role": "primary", "state": "running", "timeline": 2}),),
+        database=LeaderFacts(writes=True, position=1000),
+    )
+
+    now = standing(register("detached", "b"), (old, new))
+
+    assert (now.loss.nothing, now.loss.bytes) == (False, None)
+
+
+def test_a_node_that_follows_nobody_is_named() -> None:
+    """Its state alone, "running" or "stopped", is easily read as well."""
+    lonely = site_b(nodes=(NodeFacts(name="b1", told={"role": "replica", "state": "stopped"}),), leader=None)
+
+    assert "b1 follows nobody now (stopped)" in standing(register(), (site_a(), lonely)).warnings

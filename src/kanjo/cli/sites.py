@@ -78,7 +78,7 @@ def _shown(found: Standing) -> list[Part]:
         "since": "-" if register is None else f"{register.at}, {' and '.join(register.by)}: {register.reason}",
         "if it went now": _lost(found.loss),
     }
-    sites = [_site_row(site) for site in found.sites]
+    sites = [_site_row(site, known=register is not None) for site in found.sites]
     nodes = [_node_row(node) for node in found.nodes]
     return [
         Facts(facts),
@@ -93,13 +93,16 @@ def _shown(found: Standing) -> list[Part]:
 def _lost(loss: Loss) -> str:
     if loss.nothing:
         return f"nothing answered would be lost ({loss.why})"
+    if loss.bytes == 0:
+        return f"nothing at this moment, but what is answered from now on WOULD BE LOST ({loss.why})"
     amount = "an UNKNOWN amount" if loss.bytes is None else f"{loss.bytes:,} bytes, {loss.seconds or 0:.1f} s"
     return f"{amount} of answered transactions WOULD BE LOST ({loss.why})"
 
 
-def _site_row(site: SiteStanding) -> list[object]:
+def _site_row(site: SiteStanding, *, known: bool) -> list[object]:
     kept = "-" if site.slot_bytes is None else site.slot_bytes
-    words = ["yes" if site.serving else "no", "yes" if site.writes else "no", site.mode or "-", site.link or "-"]
+    serves = "yes" if site.serving else "no"
+    words = [serves if known else "?", "yes" if site.writes else "no", site.mode or "-", site.link or "-"]
     return [site.name, *words, kept, site.rule or "-"]
 
 

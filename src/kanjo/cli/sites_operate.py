@@ -184,7 +184,11 @@ def _command(
         lines.append({"step": name, "site": where, "how": how})
         say(f"{name}{where and f' {where}'}: {how}")
 
-    perform(desk, plan, signatures, tell)
+    try:
+        perform(desk, plan, signatures, tell)
+    except KeyboardInterrupt:
+        say("Give the same command with the same reason again: it goes on where it was interrupted.")
+        raise
     state = desk.register.read()
     shown = {"serving": state.site, "epoch": str(state.epoch), "mode": state.mode.value}
     return Reply(content | {"done": True, "steps": lines, "register": msgspec.to_builtins(state)}, [Facts(shown)])

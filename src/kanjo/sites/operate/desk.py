@@ -73,11 +73,12 @@ class Desk:
 
     def dynamic(self, site: Site) -> dict[str, Any] | None:
         """A site's dynamic configuration, from whichever node answers."""
-        for node in site.nodes:
-            status, body = self._rest(node, "GET", "/config")
-            if status == http.client.OK:
-                return _object(body)
-        return None
+        return next((found for node in site.nodes if (found := self.configuration(node)) is not None), None)
+
+    def configuration(self, node: Node) -> dict[str, Any] | None:
+        """Its site's dynamic configuration, as this node says it."""
+        status, body = self._rest(node, "GET", "/config")
+        return _object(body) if status == http.client.OK else None
 
     def configure(self, site: Site, change: Mapping[str, Any]) -> None:
         """Change a site's dynamic configuration; a value of None removes its key. Error: `site-unreachable`."""

@@ -50,24 +50,37 @@ def read_register(desk: Desk) -> RegisterFacts | None:
 
 
 def read_site(desk: Desk, site: Site) -> SiteFacts:
-    """What a site's nodes, its leader's database and its end of the link say."""
+    """What a site's nodes, its leader's database and its end of the link say, all asked at once."""
     with ThreadPoolExecutor(WORKERS_MAX) as crew:
-        told = list(crew.map(lambda node: desk.ask(node, "/patroni"), site.nodes))
-        leads = list(crew.map(desk.leads, site.nodes))
-    leader = next((node for node, yes in zip(site.nodes, leads, strict=True) if yes), None)
-    dynamic = desk.dynamic(site) if any(one is not None for one in told) else None
+        tellings = crew.map(lambda node: desk.ask(node, "/patroni"), site.nodes)
+        writings = crew.map(lambda node: _writes(desk, node), site.nodes)
+        leadings = crew.map(desk.leads, site.nodes)
+        configurations = crew.map(desk.configuration, site.nodes)
+        nodes = tuple(
+            NodeFacts(name=node.name, told=told, writes=writes)
+            for node, told, writes in zip(site.nodes, tellings, writings, strict=True)
+        )
+        leader = next((node for node, yes in zip(site.nodes, list(leadings), strict=True) if yes), None)
+        dynamic = next((found for found in configurations if found is not None), None)
     link = None
     with contextlib.suppress(KanjoError):
         link = desk.link(site.name).status().mode.value
     return SiteFacts(
         name=site.name,
-        nodes=tuple(NodeFacts(name=node.name, told=one) for node, one in zip(site.nodes, told, strict=True)),
+        nodes=nodes,
         mode=None if dynamic is None else policy_of(dynamic).mode,
         is_standby=None if dynamic is None else is_standby(dynamic),
         leader=None if leader is None else leader.name,
         database=None if leader is None else read_leader(desk, leader, desk.topology.other(site.name).slot),
         link=link,
     )
+
+
+def _writes(desk: Desk, node: Node) -> bool | None:
+    """Whether the node's database takes writes, whatever its Patroni says (pitfall 8); None when it is silent."""
+    with contextlib.suppress(psycopg.Error), desk.database(node) as connection:
+        return connection.execute(IN_RECOVERY).fetchone() == (False,)
+    return None
 
 
 def read_leader(desk: Desk, node: Node, slot: str) -> LeaderFacts | None:

@@ -258,7 +258,9 @@ def _why_not(command: Command, site: str, found: Standing, *, accepts_loss: bool
         case "switchover":
             return _why_not_switch(site, other, found)
         case "rejoin" if other.writes:
-            return Refused("site-writes", f"Site {other.name} takes writes still: fence it, and stop its primary.")
+            return Refused(
+                "site-writes", f"{other.leader} of site {other.name} takes writes still: stop that node first."
+            )
     return None
 
 

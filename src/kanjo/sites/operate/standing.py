@@ -24,10 +24,11 @@ class Follower(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a node's Patroni says: nothing at all, when it is silent."""
+    """What a node's Patroni says: nothing at all, when it is silent. `writes`: whether its database takes writes."""
 
     name: str
     told: dict[str, Any] | None = None
+    writes: bool | None = None
 
 
 class LeaderFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,13 +66,14 @@ class RegisterFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NodeStanding(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of the table. `in_step`: a commit waits for this node, and it streams."""
+    """A line of the table. `in_step`: a commit waits for this node, and it streams; `writes`: its database says so."""
 
     site: str
     name: str
     role: Role
     state: str
     in_step: bool
+    writes: bool
     timeline: int | None
     lag_bytes: int | None
     lag_s: float | None
@@ -112,7 +114,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 def standing(register: RegisterFacts | None, sites: tuple[SiteFacts, ...]) -> Standing:
     """The whole of it, from what was found."""
     serving = None if register is None else register.site
-    primary = next((site for site in sites if site.name == serving), None)
+    writing = next((site.name for site in sites if site.database is not None and site.database.writes), None)
+    primary = next((site for site in sites if site.name == (serving or writing)), None)
     nodes = tuple(_node(site, node, primary) for site in sites for node in site.nodes)
     told = tuple(_site(site, serving) for site in sites)
     return Standing(
@@ -167,7 +170,7 @@ def _node(site: SiteFacts, node: NodeFacts, primary: SiteFacts | None) -> NodeSt
     lag_bytes = lag_s = None
     if follower is not None:
         lag_bytes, lag_s = follower.lag_bytes, follower.lag_s
-    elif database is not None and database.position is not None and role in ("replica", "standby-leader"):
+    elif database is not None and database.position is not None and told.get("timeline") == _timeline(primary):
         received = (told.get("xlog") or {}).get("received_location")
         lag_bytes = None if received is None else max(0, database.position - int(received))
     return NodeStanding(
@@ -176,10 +179,17 @@ def _node(site: SiteFacts, node: NodeFacts, primary: SiteFacts | None) -> NodeSt
         role=role,
         state=str(told.get("replication_state") or told.get("state") or "no answer"),
         in_step=follower is not None and follower.is_sync and follower.streaming,
+        writes=node.writes is True,
         timeline=told.get("timeline"),
         lag_bytes=lag_bytes,
         lag_s=lag_s,
     )
+
+
+def _timeline(primary: SiteFacts | None) -> int | None:
+    """Positions are compared on one timeline only: on another one a site may have log of its own that nobody wants."""
+    leads = [node.told or {} for node in primary.nodes if node.name == primary.leader] if primary else []
+    return leads[0].get("timeline") if leads else None
 
 
 def _role(site: SiteFacts, node: NodeFacts) -> Role:
@@ -195,6 +205,8 @@ def _warnings(
     register: RegisterFacts | None, sites: tuple[SiteStanding, ...], nodes: tuple[NodeStanding, ...]
 ) -> Iterator[str]:
     """What a tired operator must not overlook, the worst first."""
+    if register is None:
+        yield "the register does not answer: customers are served as before, but nothing can be decided"
     writing = [site.name for site in sites if site.writes]
     if len(writing) > 1:
         yield f"both sites take writes ({' and '.join(writing)}): only the one that the register names may be used"
@@ -212,5 +224,9 @@ def _warnings(
     if register is not None and register.mode == "detached":
         yield f"detached since epoch {register.epoch}: {register.reason}"
     for node in nodes:
-        if node.role == "silent":
+        if node.role == "silent" and node.writes:
+            yield f"{node.name}'s Patroni is gone and its database takes writes: who is connected there waits in vain"
+        elif node.role == "silent":
             yield f"{node.name} does not answer"
+        elif node.role in ("replica", "standby-leader") and node.state != "streaming":
+            yield f"{node.name} follows nobody now ({node.state})"
