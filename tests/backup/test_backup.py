@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -11,9 +14,10 @@ import pytest
 from backed_up import ACCOUNT, ACCOUNTS, PAYROLL, Bank, Restored, stop
 
 from kanjo import db
-from kanjo.backup import Report
+from kanjo.backup import Backup, Report
+from kanjo.backup.prune import newest, since
 from kanjo.backup.report import later_keys
-from kanjo.errors import SystemFailed
+from kanjo.errors import Refused, SystemFailed
 
 pytestmark = pytest.mark.xdist_group("backup")  # one bank for all of it
 
@@ -72,6 +76,9 @@ def test_doors_stay_shut_until_two_persons_release(bank: Bank, restored: Restore
     assert bank.refused("day", "open", "2026-08-25", home=home, status=3) == "doors-shut"
     assert bank.refused("account", "import", ACCOUNTS, home=home, status=3) == "doors-shut"
     assert bank.refused("cut", "load", PAYROLL, home=home, status=3) == "doors-shut"
+    assert bank.refused("worker", home=home, status=3) == "doors-shut"
+    standing = bank.run("status", home=home)
+    assert (standing["doors"], standing["epoch"]) == ("shut", restored.report["epoch"])
     assert bank.refused(*release, *alone, home=home, status=1) == "second-person-missing"
     assert bank.refused(*release, *alone, *alone, home=home, status=1) == "same-person-twice"
     assert bank.refused("post", "deposit", ACCOUNT, 1, home=home, status=3) == "doors-shut"
@@ -80,6 +87,7 @@ def test_doors_stay_shut_until_two_persons_release(bank: Bank, restored: Restore
 
     assert balance(bank, home) == balance(bank, bank.home) - 320_000
     assert bank.run("post", "deposit", ACCOUNT, 7, home=home)["reason"] is None
+    assert bank.run("status", home=home)["doors"] == "open"
     assert bank.run("check", home=home)["ok"]
     assert bank.refused(*release, *alone, "--signature", files["sato"], home=home, status=1) == "doors-open"
 
@@ -143,6 +151,38 @@ def test_a_bent_file_is_named_with_its_place(bank: Bank, where: str) -> None:
     assert code == "backup-damaged" and not (bank.folder / "never").exists()
 
 
+def a_backup(number: int, parent: int | None) -> Backup:
+    """One that ended at that hour and stands on another."""
+    at = datetime(2026, 8, 25, number, tzinfo=UTC)
+    return Backup(
+        id=str(number),
+        parent=None if parent is None else str(parent),
+        system_identifier="1",
+        timeline=1,
+        start_lsn=f"0/{number}000000",
+        end_lsn=f"0/{number}000100",
+        began_at=at,
+        ended_at=at,
+        business_date=None,
+        epoch=1,
+        bytes=1,
+        sums_sha256="",
+    )
+
+
+def test_what_is_kept_is_never_a_piece_of_a_chain() -> None:
+    """Full ones 1 and 4, on which 2, 3 and 5, 6 stand: whatever is wanted, what it stands on is kept with it."""
+    backups = [a_backup(1, None), a_backup(2, 1), a_backup(3, 2), a_backup(4, None), a_backup(5, 4), a_backup(6, 5)]
+
+    assert [one.id for one in newest(backups, 1)] == ["4", "5", "6"]
+    assert [one.id for one in newest(backups, 4)] == ["1", "2", "3", "4", "5", "6"]
+    assert [one.id for one in newest(backups, 9)] == [one.id for one in backups]
+    assert [one.id for one in since(backups, datetime(2026, 8, 25, 4, 30, tzinfo=UTC))] == ["4", "5", "6"]
+    assert [one.id for one in since(backups, datetime(2026, 8, 25, 3, tzinfo=UTC))] == ["1", "2", "3", "4", "5", "6"]
+    with pytest.raises(Refused, match="nothing older"):
+        since(backups, datetime(2026, 8, 25, 0, 59, tzinfo=UTC))
+
+
 @pytest.mark.crash
 def test_a_killed_create_leaves_no_backup(bank: Bank) -> None:
     """Whatever it had copied, `list` knows the complete ones only, and the next one succeeds."""
@@ -186,6 +226,50 @@ def test_a_killed_restore_leaves_nothing_that_serves(bank: Bank, words: str) -> 
     assert not left.exists()
     stop(home)
     shutil.rmtree(home)
+
+
+def test_old_backups_go_and_the_rest_restores(bank: Bank) -> None:
+    """After a full backup of now one is kept: later moments are brought back, earlier ones are gone."""
+    bank.run("backup", "create", "--full")
+    bank.deposit("pruned", 5)
+    bank.run("backup", "log")
+    with copied_store(bank) as copy:
+        before = copy.run("backup", "list")["backups"]
+
+        planned = copy.run("backup", "prune", "--keep", 1, "--plan-only")
+        assert copy.run("backup", "list")["backups"] == before and not planned["done"]
+        pruned = copy.run("backup", "prune", "--keep", 1)
+
+        assert pruned["removed"] == planned["removed"] == [one["id"] for one in reversed(before[:-1])]
+        assert pruned["segments"] and copy.run("backup", "list")["backups"] == before[-1:]
+        assert copy.run("backup", "verify")["ok"]
+        new = ["--into", bank.folder / "pruned"]
+        gone = copy.refused("backup", "restore", "--to", bank.moments["third"], *new, status=1)
+        assert gone == "restore-too-early"
+        assert copy.run("backup", "restore", "--to", bank.moments["pruned"], *new)["check_ok"]
+        assert copy.run("backup", "prune", "--keep", 1)["removed"] == []
+
+
+def test_nothing_goes_when_what_stays_is_bent(bank: Bank) -> None:
+    """The last good backup is worth more than room on the disk."""
+    with copied_store(bank) as copy:
+        before = copy.run("backup", "list")["backups"]
+        (copy.store / "base" / before[-1]["id"] / "data" / "PG_VERSION").write_text("17\n")
+
+        assert copy.refused("backup", "prune", "--keep", 1, status=3) == "backup-damaged"
+        assert copy.run("backup", "list")["backups"] == before
+        assert copy.refused("backup", "prune", status=2) == "wrong-usage"
+
+
+@contextlib.contextmanager
+def copied_store(bank: Bank) -> Iterator[Bank]:
+    """A copy of the store, without its server: what one test removes, others still need."""
+    folder = bank.folder / "with-copy"
+    shutil.copytree(bank.store, folder / "store")
+    try:
+        yield Bank(folder)
+    finally:
+        shutil.rmtree(folder)
 
 
 def test_a_restored_server_does_not_draw_into_the_old_store(bank: Bank, restored: Restored) -> None:

@@ -231,3 +231,18 @@ def test_before_settles_a_paused_run(due: Kanjo) -> None:
 
     due("account", "show", "002-1-1000047")
     assert run_of(due)["settled_by_before"] == run_of(due)["settled"] > 0
+
+
+def test_a_cut_does_not_start_behind_shut_doors(due: Kanjo, database: db.Database) -> None:
+    """It says why, instead of workers that die; once the doors are open it settles."""
+    with database.connect(role="owner", autocommit=True) as owner:
+        owner.execute("UPDATE ledger.day SET shut = true")
+        for command in (("cut", "start", 1), ("cut", "start", 1, "--detach"), ("worker",)):
+            due.refused("doors-shut", *command, status=3)
+        standing = due.json("status")
+        assert (standing["doors"], standing["epoch"]) == ("shut", 1)
+
+        owner.execute("UPDATE ledger.day SET shut = false")
+
+    assert due.json("status")["doors"] == "open"
+    assert due.json("cut", "start", 1)["runs"][0]["state"] == "completed"

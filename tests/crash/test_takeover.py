@@ -24,7 +24,7 @@ from assassin import children, signal_all, wait_for
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from banks import key
-from kanjo import centercut, check, db, ledger, transfers
+from kanjo import backup, centercut, check, db, ledger, transfers
 from kanjo.cli.cut_start import start_and_wait
 from kanjo.db import binaries, settings
 from kanjo.db import home as homes
@@ -171,3 +171,39 @@ def test_law_4_holds_through_a_takeover(pair: Pair, places: Path) -> None:
     assert [violation for law in proof.laws for violation in law.violations] == []
     assert proof.ok and proof.pending_count == 0
     assert answered > 200
+
+
+def test_a_backup_goes_on_with_the_server_that_took_over(pair: Pair, places: Path) -> None:
+    """The log is drawn from one primary, then from the next: moments before and after the takeover are brought back."""
+    store = backup.Store(places / "backups")
+    store.path.mkdir(mode=0o700)
+    number = Town(ACCOUNTS).numbers()[0].item()
+    moments: list[datetime] = []
+
+    def deposit(turn: str) -> None:
+        with Batcher(lambda: PostgresStore(pair.database.connect(autocommit=True))) as batcher:
+            assert isinstance(batcher.post(ledger.deposit(CLIENT, key(turn), number, 5)), Outcome)
+        moments.append(datetime.now(UTC))
+
+    backup.create(pair.database, store, _silent)
+    deposit("before")
+    backup.draw(pair.database, store)
+    deposit("drawn from the copy")
+    _kill_server(pair.first)
+    with db.database(pair.second, migrate=False) as copy, copy.connect(role="owner", autocommit=True) as owner:
+        owner.execute("ALTER SYSTEM RESET synchronous_standby_names")
+        assert _one(owner, "SELECT pg_promote()")
+    deposit("after")
+    backup.create(pair.database, store, _silent)
+    deposit("last")
+    backup.draw(pair.database, store)
+
+    assert len(store.backups()) == 2 and backup.verify(store).ok
+    assert {one.timeline for one in store.backups()} == {1, 2}
+    for count, moment in enumerate(moments, 1):
+        report = backup.restore(store, moment, places / f"restored-{count}", _silent)
+        assert report.check_ok and report.later_count == len(moments) - count
+
+
+def _silent(_: str) -> None:
+    pass

@@ -8,6 +8,7 @@ restored ledger is proved, told what it has forgotten, and stays shut until two 
 from kanjo.backup.catalogue import Backup, Log
 from kanjo.backup.create import create, draw, end
 from kanjo.backup.doors import Epoch, epochs, release
+from kanjo.backup.prune import Pruning, prune
 from kanjo.backup.report import Report, digest_of_report, read_report
 from kanjo.backup.restore import restore
 from kanjo.backup.store import Store
@@ -18,6 +19,7 @@ __all__ = [
     "Damage",
     "Epoch",
     "Log",
+    "Pruning",
     "Report",
     "Store",
     "Verdict",
@@ -26,6 +28,7 @@ __all__ = [
     "draw",
     "end",
     "epochs",
+    "prune",
     "read_report",
     "release",
     "restore",

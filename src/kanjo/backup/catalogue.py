@@ -43,6 +43,11 @@ def lsn_number(lsn: str) -> int:
     return (int(high, 16) << 32) + int(low, 16)
 
 
+def ends_after(segment: str, length: int, place: int) -> bool:
+    """A segment's name is its timeline, the number of 4 GiB of the log, and its own number in them; 8 digits each."""
+    return (int(segment[8:16], 16) << 32) + (int(segment[16:24], 16) + 1) * length > place
+
+
 def chain(backups: list[Backup], last: Backup) -> list[Backup]:
     """The backups that `last` is made of, the full one first."""
     by_id = {one.id: one for one in backups}

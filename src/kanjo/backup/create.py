@@ -22,6 +22,9 @@ from kanjo.folders import sync_folder
 
 SQL = Queries(__package__)
 PARTIAL = ".partial"
+SHARED_SLOT = "kanjo_backup"
+"""A slot of this name that is there already is used: what manages the servers keeps it on those that may take over."""
+GONE = ("has already been removed", "not in this server's history")
 Tell = Callable[[str], None]
 
 
@@ -41,8 +44,7 @@ def create(database: Database, store: Store, tell: Tell, *, full: bool = False) 
     """
     with store.alone(), _session(database) as connection:
         system, began_at = _server(connection)
-        slot = store.named(system).slot
-        _keep_log(connection, store, slot)
+        slot = _keep_log(connection, store, system)
         parent = None if full else max(store.backups(), key=lambda one: one.ended_at, default=None)
         backup_id = f"{began_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
         folder = store.base / UNFINISHED
@@ -83,8 +85,7 @@ def draw(database: Database, store: Store) -> Log:
     with store.alone(), _session(database) as connection:
         if not store.backups():
             raise Refused("backup-none", f"There is no backup in {store.path} yet: `kanjo backup create`.")
-        slot = store.named(_server(connection)[0]).slot
-        _keep_log(connection, store, slot)
+        slot = _keep_log(connection, store, _server(connection)[0])
         _draw(database, connection, store, slot)
         drawn = store.drawn()
     assert drawn is not None
@@ -94,8 +95,9 @@ def draw(database: Database, store: Store) -> Log:
 def end(database: Database, store: Store) -> None:
     """Let the server keep nothing for this store any more. The store stays as it is, and takes no more log."""
     with store.alone(), _session(database) as connection:
-        slot = store.named(_server(connection)[0]).slot
-        connection.execute(SQL["drop_slot"], {"slot": slot})
+        named = store.named(_server(connection)[0])
+        store.name(msgspec.structs.replace(named, ended=True))
+        connection.execute(SQL["drop_slot"], {"slot": named.slot})
         connection.execute(SQL["forget_summaries"])
         connection.execute(SQL["reload"])
 
@@ -113,23 +115,40 @@ def _server(connection: psycopg.Connection[Any]) -> tuple[str, datetime]:
     return str(system), now.astimezone(UTC)
 
 
-def _keep_log(connection: psycopg.Connection[Any], store: Store, slot: str) -> None:
-    """The slot holds the log back in the server. One that is gone means that log may be gone: `backup-log-gap`."""
+def _keep_log(connection: psycopg.Connection[Any], store: Store, system: str) -> str:
+    """The slot that holds the log back in the server. Where another one took over there is none: it is made, and what
+    is drawn next shows whether the log behind the store is still there. Error: `backup-log-gap`.
+    """
     try:
-        found = connection.execute(SQL["read_slot"], {"slot": slot}).fetchone()
-        if found is None and store.drawn() is None:
-            connection.execute(SQL["create_slot"], {"slot": slot})
+        row = connection.execute(SQL["read_life"]).fetchone()
+        assert row is not None
+        epoch, has_shared = row
+        named = store.named(system, SHARED_SLOT if has_shared else None)
+        if named.ended:
+            raise _gap(store, "it was given up by `kanjo backup end`")
+        if (backups := store.backups()) and backups[-1].epoch != epoch:
+            raise _gap(store, f"this ledger was restored since and is in epoch {epoch}, not {backups[-1].epoch}")
+        found = connection.execute(SQL["read_slot"], {"slot": named.slot}).fetchone()
+        if found is not None and found[0] == "lost":
+            connection.execute(SQL["drop_slot"], {"slot": named.slot})
+            found = None
+        if found is None:
+            connection.execute(SQL["create_slot"], {"slot": named.slot})
+        if found is None or store.drawn() is None:
             connection.execute(SQL["summarize"])
             connection.execute(SQL["reload"])
-        elif found is None or found[0] == "lost":
-            raise SystemFailed(
-                "backup-log-gap",
-                f"The server no longer keeps its log for {store.path}: there may be a gap behind what was drawn. What "
-                "is there can still be restored; begin a new store for what comes.",
-                store=str(store.path),
-            )
     except psycopg.Error as error:
         raise explain(error) from error
+    return named.slot
+
+
+def _gap(store: Store, why: str) -> SystemFailed:
+    return SystemFailed(
+        "backup-log-gap",
+        f"What comes cannot be joined to the log in {store.path}: {why}. What is there can still be restored; begin a "
+        "new store for what comes.",
+        store=str(store.path),
+    )
 
 
 def _copy(database: Database, store: Store, parent: Backup | None) -> Backup | None:
@@ -158,9 +177,16 @@ def _copy(database: Database, store: Store, parent: Backup | None) -> Backup | N
 
 def _draw(database: Database, connection: psycopg.Connection[Any], store: Store, slot: str) -> _Mark:
     mark = _mark(connection)
-    run_program(
-        "pg_receivewal", ["--directory", store.log, "--slot", slot, "--endpos", mark.lsn, "--no-loop"], database
-    )
+    try:
+        run_program(
+            "pg_receivewal", ["--directory", store.log, "--slot", slot, "--endpos", mark.lsn, "--no-loop"], database
+        )
+    except SystemFailed as error:
+        if not any(words in error.message for words in GONE):
+            raise
+        connection.execute(SQL["drop_slot"], {"slot": slot})
+        raise _gap(store, "the server does not have the log that follows it") from error
+    _drop_overtaken(store.log)
     known = store.drawn()
     files = {name: one for name, one in (known.files if known else {}).items() if not name.endswith(PARTIAL)}
     for file in sorted(store.log.iterdir()):
@@ -170,6 +196,15 @@ def _draw(database: Database, connection: psycopg.Connection[Any], store: Store,
     sync_folder(store.log)
     store.draw_to(Log(until=mark.at, lsn=mark.lsn, files=files))
     return mark
+
+
+def _drop_overtaken(log: Path) -> None:
+    """A segment that a primary left unfinished is in its successor's log too, as far as that one had it."""
+    names = {file.name for file in log.iterdir()}
+    for name in names:
+        later = (one for one in names if one[8:24] == name[8:24] and one[:8] > name[:8])
+        if name.endswith(PARTIAL) and any(later):
+            (log / name).unlink()
 
 
 def _mark(connection: psycopg.Connection[Any]) -> _Mark:

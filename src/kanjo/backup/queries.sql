@@ -19,6 +19,11 @@ SET synchronous_commit = 'local'
 -- name: read_flushed
 SELECT pg_current_wal_flush_lsn()
 
+-- name: read_life
+-- Which life of the ledger this is, and whether whoever manages the servers keeps a slot for backups.
+SELECT max(epoch), EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = 'kanjo_backup')
+FROM ledger.epoch
+
 -- name: read_slot
 SELECT wal_status FROM pg_replication_slots WHERE slot_name = %(slot)s
 

@@ -19,7 +19,7 @@ import msgspec
 import psycopg
 
 from kanjo import check
-from kanjo.backup.catalogue import Backup, Log, base_for, chain, lsn_number
+from kanjo.backup.catalogue import Backup, Log, base_for, chain, ends_after, lsn_number
 from kanjo.backup.create import PARTIAL, SQL
 from kanjo.backup.report import LATER, SHOWN_MAX, Key, Later, Report, later_keys, write_report
 from kanjo.backup.store import Store
@@ -110,15 +110,10 @@ def _plant(store: Store, backup: Backup, log: Log, home: Path, until: datetime |
             source = store.log / name
             bare = name.removesuffix(PARTIAL)
             source = source if source.exists() else store.log / bare
-            if bare.endswith(".history") or _ends_after(bare, source.stat().st_size, first):
+            if bare.endswith(".history") or ends_after(bare, source.stat().st_size, first):
                 shutil.copyfile(source, wal / bare)
 
     return Planted.plant(home, fill, until)
-
-
-def _ends_after(segment: str, length: int, place: int) -> bool:
-    """A segment's name is its timeline, the number of 4 GiB of the log, and its own number in them; 8 digits each."""
-    return (int(segment[8:16], 16) << 32) + (int(segment[16:24], 16) + 1) * length > place
 
 
 def _keys_at_end(store: Store, backup: Backup, log: Log, folder: Path) -> None:

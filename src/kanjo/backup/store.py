@@ -32,11 +32,12 @@ _T = TypeVar("_T")
 
 
 class Named(msgspec.Struct, frozen=True, kw_only=True):
-    """What the store knows of itself."""
+    """What the store knows of itself. `ended`: no more log comes into it."""
 
     slot: str
     system_identifier: str
     epoch: int = 1
+    ended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +83,12 @@ class Store:
         finally:
             os.close(descriptor)
 
-    def named(self, system_identifier: str) -> Named:
+    def named(self, system_identifier: str, slot: str | None = None) -> Named:
         """What it knows of itself, made at its first use. Error: `backup-store-foreign` (another server's)."""
         found = self.known()
         if found is None:
-            found = Named(slot=f"kanjo_backup_{secrets.token_hex(4)}", system_identifier=system_identifier)
+            own = f"kanjo_backup_{secrets.token_hex(4)}"
+            found = Named(slot=slot or own, system_identifier=system_identifier)
             self.name(found)
         if found.system_identifier != system_identifier:
             raise Refused(

@@ -177,7 +177,10 @@ LEFT JOIN LATERAL (
 WHERE item.cell = %(cell)s AND item.run = %(run)s AND item.date = %(due)s AND item.item = %(item)s
 
 -- name: set_started
-UPDATE centercut.run SET started = true WHERE run = ANY (%(runs)s)
+-- Shut doors fail it: workers could settle nothing.
+UPDATE centercut.run SET started = true
+FROM ledger.day
+WHERE run = ANY (%(runs)s) AND CASE WHEN day.shut THEN ledger.refuse_shut() ELSE day.business_date END IS NOT NULL
 
 -- name: set_paused
 UPDATE centercut.run SET paused = %(paused)s WHERE run = %(run)s

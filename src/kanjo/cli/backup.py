@@ -102,6 +102,41 @@ def verify(
 
 @app.command(
     epilog=example(
+        "kanjo backup prune --store /var/backups/kanjo --keep 14",
+        "kanjo backup prune --store /var/backups/kanjo --until 2026-08-01T00:00:00+09:00 --plan-only",
+    )
+)
+def prune(
+    store: StoreOption,
+    keep: Annotated[
+        int | None, typer.Option("--keep", min=1, metavar="N", help="Keep the newest N, and those they stand on.")
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option("--until", parser=moment, metavar="TIME", help="Keep what restores any moment from this one on."),
+    ] = None,
+    plan_only: Annotated[
+        bool, typer.Option("--plan-only", metavar="", help="Show what would go; remove nothing.")
+    ] = False,
+) -> Reply:
+    """Remove old backups, and the log that only they need; nothing, if what is kept is not whole."""
+    from kanjo import backup
+
+    if (keep is None) == (until is None):
+        raise WrongUsage("wrong-usage", "Say what to keep: either --keep N or --until TIME.")
+    found = backup.prune(_store(store), keep=keep, until=until, plan_only=plan_only)
+    shown = {
+        "would remove" if plan_only else "removed": ", ".join(reversed(found.removed)) or "no backup",
+        "log segments": len(found.segments),
+        "bytes": found.bytes,
+        "kept": ", ".join(found.kept),
+        "restorable from": found.earliest.isoformat(),
+    }
+    return Reply(msgspec.to_builtins(found) | {"done": not plan_only}, [Facts(shown)])
+
+
+@app.command(
+    epilog=example(
         "kanjo backup restore --store /var/backups/kanjo --to 2026-08-25T10:15:00+09:00 --into /var/lib/kanjo-new"
     )
 )

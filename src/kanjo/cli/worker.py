@@ -28,13 +28,15 @@ def worker(
 
     The slice in hand is finished first. Dies only when all its processes have.
     """
-    from kanjo import centercut
+    from kanjo import centercut, ledger
 
     orders = centercut.Orders(
         ceiling_items_per_s=None if max_rate is None else max_rate / workers, target_p99_ms=target_p99_ms
     )
     began_s = time.monotonic()
     with opened_database() as database:
+        with database.connect(autocommit=True) as connection:
+            ledger.require_open(connection)
         try:
             with centercut.crew_of(database, orders, workers, say) as crew:
                 say(f"{workers} worker{'s' if workers > 1 else ''} at work; Ctrl-C or SIGTERM ends them")

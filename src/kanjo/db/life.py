@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import psycopg
@@ -20,9 +21,15 @@ from kanjo.errors import Refused, SystemFailed
 STANDING = """SELECT pg_database_size(current_database()), current_setting('synchronous_standby_names'),
   current_setting('kanjo.synchronous_commit', true)"""
 
+# Which life of the ledger this is, and whether it may serve.
+LIFE = "SELECT max(epoch), bool_or(shut) FROM ledger.epoch CROSS JOIN ledger.day"
+
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """How the database stands. An external one has no pid, folder or socket that we know of."""
+    """How the database stands. An external one has no pid, folder or socket that we know of.
+
+    `epoch`, of the ledger: the first life, and one more for each restore, whose doors are shut until it is released.
+    """
 
     embedded: bool
     running: bool
@@ -35,6 +42,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     size_bytes: int | None = None
     waits_for: str | None = None
     demands: str | None = None
+    epoch: int | None = None
+    doors: Literal["open", "shut"] | None = None
     pid: int | None = None
     home: str | None = None
     data_directory: str | None = None
@@ -98,6 +107,7 @@ def _status_of(found: Database, *, pid: int | None, home: Home | None, socket: P
     try:
         with found.connect(role="owner") as connection:
             row = connection.execute(STANDING).fetchone()
+            life = connection.execute(LIFE).fetchone() if revision == migrate.head() else None
     except psycopg.Error as error:
         raise explain(error) from error
     assert row is not None
@@ -112,6 +122,8 @@ def _status_of(found: Database, *, pid: int | None, home: Home | None, socket: P
         size_bytes=row[0],
         waits_for=row[1] or None,
         demands=row[2] or None,
+        epoch=life[0] if life else None,
+        doors=("shut" if life[1] else "open") if life else None,
         pid=pid,
         home=str(home.path) if home else None,
         data_directory=str(home.data) if home else None,

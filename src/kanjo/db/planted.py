@@ -33,6 +33,12 @@ recovery_target_action = 'promote'
 default_transaction_read_only = 'on'
 """
 
+# Over what the source's ALTER SYSTEM may say, and for good: its commits would wait for servers that do not know it.
+_ALONE = """
+# written by kanjo backup restore
+synchronous_standby_names = ''
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Planted:
@@ -52,7 +58,7 @@ class Planted:
         fill(unfinished)
         (unfinished / "recovery.signal").touch()
         auto = unfinished / AUTO
-        before = auto.read_text()
+        before = auto.read_text() + _ALONE
         (unfinished / _FIRST).write_text(before)
         target = f"recovery_target_time = '{until.isoformat()}'\n" if until else ""
         auto.write_text(before + _RECOVERY + target)

@@ -19,7 +19,7 @@ from kanjo.ledger.account import (
 from kanjo.ledger.batcher import Batcher, Overloaded
 from kanjo.ledger.book import HoldStatus, Item, ItemKind, LawBroken, Phase, Run, StuckItem, Wanted
 from kanjo.ledger.chart import Code
-from kanjo.ledger.day import business_date, open_day, require_forward
+from kanjo.ledger.day import business_date, open_day, require_forward, require_open
 from kanjo.ledger.doubt import PATIENCE_S, until_known
 from kanjo.ledger.hold_look_up import HoldFound, look_up_hold
 from kanjo.ledger.instruction import (
@@ -144,6 +144,7 @@ __all__ = [
     "post_once",
     "pulse",
     "require_forward",
+    "require_open",
     "settle",
     "settle_in",
     "settle_stretch",

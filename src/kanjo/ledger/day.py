@@ -26,6 +26,11 @@ def business_date(connection: psycopg.Connection[Any]) -> date | None:
     return current
 
 
+def require_open(connection: psycopg.Connection[Any]) -> None:
+    """Whether the doors may serve. Raises what `doors-shut` is told of."""
+    connection.execute(SQL["require_open"])
+
+
 def require_forward(current: date | None, opened: date) -> None:
     """D-1: only forward, within the calendar. Errors: `date-already-open`, `beyond-calendar`."""
     JAPAN.require_within(opened)

@@ -26,6 +26,9 @@ ROLLBACK
 -- name: read_day
 SELECT business_date FROM ledger.day
 
+-- name: require_open
+SELECT ledger.refuse_shut() FROM ledger.day WHERE shut
+
 -- name: read_day_and_runs
 -- Only runs that are not closed: finished days cost nothing. One row without a run when there is none. Shut doors fail it.
 SELECT CASE WHEN shut THEN ledger.refuse_shut() ELSE business_date END, run, date, phase, priority, cancelled, originator

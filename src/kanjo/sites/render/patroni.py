@@ -60,19 +60,21 @@ def _postgresql(topology: Topology, site: Site, node: Node, installed: Installed
             "rewind": {"username": installed.rewind_role},
         },
         "pre_promote": f"{installed.python} -m kanjo.sites.gate {installed.of(node.name, 'patroni.yml')}",
-        "pg_hba": access(topology, site),
+        "pg_hba": access(topology, site, installed.superuser),
     }
 
 
-def access(topology: Topology, site: Site) -> list[str]:
+def access(topology: Topology, site: Site, superuser: str) -> list[str]:
     """Who may come in. The other site arrives at our end of the link; both roles, since after a move the roles turn.
+    The superuser's is for backups, from wherever they are kept.
 
     Barring one site is `ALTER ROLE ... NOLOGIN` on its role (multicloud.md 4.4), no change of this file.
     """
     roles = ",".join(sorted(one.replication_role for one in topology.sites))
     hosts = [node.host for node in site.nodes] + [site.link.host]
     replication = [f"host replication {roles} {_address(host)} scram-sha-256" for host in dict.fromkeys(hosts)]
-    return ["local all all scram-sha-256", *replication, "host all all all scram-sha-256"]
+    backups = f"host replication {superuser} all scram-sha-256"
+    return ["local all all scram-sha-256", *replication, backups, "host all all all scram-sha-256"]
 
 
 def _address(host: str) -> str:
