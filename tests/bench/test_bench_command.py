@@ -41,6 +41,11 @@ ISSUED = {
     "sites-online": ("higher", 0.5, 0.8),
     "sites-cut": ("higher", 0.6, 0.9),
     "sites-commit": ("lower", 2.0, 1.3),
+    "sites-database-killed": ("lower", 6.0, 6.0),
+    "sites-node-killed": ("lower", 25.0, 10.0),
+    "sites-node-frozen": ("lower", 25.0, 10.0),
+    "sites-switchover": ("lower", 6.0, 3.0),
+    "sites-promote": ("lower", 1.5, 1.5),
 }
 """What each ratio must reach, and the aim."""
 
@@ -113,12 +118,15 @@ def test_figures_are_kept_with_their_machine(ran: Ran) -> None:
 
 @pytest.mark.skipif(shutil.which("etcd") is None, reason="needs etcd for a lab of two sites")
 def test_two_sites_are_measured_and_end(durable_server: db.Database, durable_home: Path) -> None:
-    """A lab is brought up for the bench, waits for both sites, and leaves no process behind."""
-    done = bench(durable_home, "sites-commit", "--scale", "0.02", "--rounds", "1")
+    """A lab is brought up for each bench, waits for both sites, and leaves no process behind."""
+    done = bench(durable_home, "sites-commit", "sites-database-killed", "--scale", "0.02", "--rounds", "1")
 
     assert done.returncode == 0, done.stderr
-    [found] = json.loads(done.stdout)["benches"]
+    found, killed = json.loads(done.stdout)["benches"]
     assert found["value"] > found["yardstick"] == 10.0, "an answer came before the other site can have had the commit"
+    [at_work] = killed["measured"]
+    assert killed["value"] > 0.2 and 0 in at_work["course"], "nobody can have answered behind a killed database at once"
+    assert at_work["course"][0] > 0 and at_work["course"][-1] > 0
     assert not [line for line in _command_lines() if b"kanjo-bench-" in line and b"/lab/" in line]
 
 

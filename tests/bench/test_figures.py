@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kanjo.bench.bench import Bench, measure
 from kanjo.bench.figure import Aim, Figure, Round, figure_of, percentile_99
+from kanjo.bench.outage import course, longest_s
 
 HIGHER = Aim(better="higher", must=0.5, aim=1.0)
 LOWER = Aim(better="lower", must=3.0, aim=1.5)
@@ -58,6 +60,20 @@ def test_percentile_of_nothing_is_an_error() -> None:
     """A bench in which nobody came has no figure."""
     with pytest.raises(ValueError, match="no value"):
         percentile_99([])
+
+
+def test_a_course_is_kept_with_its_round_and_only_where_there_is_one() -> None:
+    """What a chart is drawn of; figures of other benches look as they did."""
+    assert msgspec.to_builtins(Round(1.0, 2.0, (3, 4))) == {"value": 1.0, "yardstick": 2.0, "course": (3, 4)}
+    assert msgspec.to_builtins(Round(1.0, 2.0)) == {"value": 1.0, "yardstick": 2.0}
+
+
+def test_silence_is_the_longest_time_between_two_answers() -> None:
+    """Wherever it lies; and the course counts what each tenth of a second brought."""
+    heard_s = [9.95, 10.0, 10.05, 10.12, 11.25]
+
+    assert longest_s(heard_s) == pytest.approx(1.13)
+    assert course(heard_s, 10.0) == (2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1)
 
 
 class _Told(Bench):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from kanjo.sites.guard import HURRY_S, Guard
+from kanjo.sites.guard import HURRY_S, PATIENCE_S, POLL_S, Guard
 from kanjo.sites.identify import NoAnswer
 from kanjo.sites.identity import Identity, forks_in, lsn_of, position_of, why_not_counted
 from kanjo.sites.policy import HELD, RemoteSync, policy_of
@@ -29,7 +30,12 @@ class World:
         self.own: Identity | None = PRIMARY
         self.asked_count = 0
         self.now_s = 0.0
-        self.guard = Guard(lambda: self.dynamic, self._across, self._here, clock=lambda: self.now_s)
+        self.meanwhile: Callable[[], object] = lambda: None
+        self.guard = Guard(lambda: self.dynamic, self._across, self._here, clock=lambda: self.now_s, sleep=self._sleep)
+
+    def _sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+        self.meanwhile()
 
     def _across(self) -> Identity:
         self.asked_count += 1
@@ -75,6 +81,32 @@ def test_rule_a_whoever_is_not_in_step_does_not_count(remote: Identity | None) -
 
     assert world.guard.see() is True
     assert world.value() == WAITING
+
+
+def test_another_site_that_comes_over_is_waited_for() -> None:
+    """A moment behind a promotion it may still be on the old timeline; the loop need not turn once more for that."""
+    world = World()
+    world.remote = Identity("7", 4, 990, is_standby=True)
+    world.meanwhile = lambda: setattr(world, "remote", REMOTE) if world.now_s > PATIENCE_S / 2 else None
+
+    assert world.guard.see() is False
+    assert world.value() == VERIFIED and world.now_s < PATIENCE_S
+
+
+def test_nobody_waits_for_a_silent_site_or_when_the_hurry_is_over() -> None:
+    """The lease is not renewed meanwhile."""
+    world = World()
+    world.remote = None
+    world.guard.see()
+    assert (world.asked_count, world.now_s) == (1, 0.0)
+
+    world.remote = Identity("7", 4, 990, is_standby=True)
+    world.guard.see()
+    assert world.now_s == pytest.approx(PATIENCE_S, abs=POLL_S)
+
+    world.now_s = HURRY_S
+    world.guard.see()
+    assert world.now_s == HURRY_S
 
 
 def test_rule_a_a_silent_server_of_our_own() -> None:

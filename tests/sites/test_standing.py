@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from kanjo.sites.operate.standing import (
     Follower,
     LeaderFacts,
@@ -69,6 +71,19 @@ def test_in_step_nothing_is_lost() -> None:
     assert node(found, "b1") == ("standby-leader", True, 0)
     assert node(found, "b2") == ("replica", False, 100)
     assert found.warnings == ()
+
+
+def test_well_is_when_everybody_follows_and_nothing_calls_for_an_operator() -> None:
+    """One node of each site in step, every state settled, no warning."""
+    streams = {"role": "replica", "state": "running", "replication_state": "streaming"}
+    b = site_b(nodes=(NodeFacts(name="b1", told=streams), NodeFacts(name="b2", told=streams)))
+    a = site_a(following("a2"), following("b1"))
+    a = msgspec.structs.replace(a, nodes=(*a.nodes, NodeFacts(name="a2", told=streams)))
+
+    assert standing(register(), (a, b)).is_well
+    assert not standing(register(), (a, site_b())).is_well
+    assert not standing(register("detached"), (a, b)).is_well
+    assert not standing(register(), (site_a(following("b1")), b)).is_well
 
 
 def test_out_of_step_no_answer_leaves_so_nothing_is_lost() -> None:

@@ -46,8 +46,8 @@ def test_a_lab_says_so() -> None:
     ("old", "new", "fault"),
     [
         ('mode = "required"', 'mode = "maybe"', ("policy.mode", "'required' or 'detached'", "'maybe'")),
-        ("ttl_s = 20", 'ttl_s = "20"', ("policy.ttl_s", "int", "str")),
-        ("ttl_s = 20", "", ("policy.ttl_s", "a value", "nothing")),
+        ("ttl_s = 8", 'ttl_s = "20"', ("policy.ttl_s", "int", "str")),
+        ("ttl_s = 8", "", ("policy.ttl_s", "a value", "nothing")),
         ('operating = "a"', "operating = 1", ("operating", "a text", "1")),
         ('operating = "a"', "", ("operating", "a text", "nothing")),
         ('operating = "a"', 'operating = "a"\nlab = "yes"', ("lab", "true or false", "'yes'")),
@@ -73,7 +73,7 @@ def test_a_fault_is_told_with_its_place(old: str, new: str, fault: tuple[str, st
 
 def test_all_faults_are_told_at_once() -> None:
     """Nobody mends a file one fault at a time."""
-    text = EXAMPLE.replace('cloud = "azure"', "").replace("ttl_s = 20", "").replace('"/kanjo-b/"', "3")
+    text = EXAMPLE.replace('cloud = "azure"', "").replace("ttl_s = 8", "").replace('"/kanjo-b/"', "3")
 
     assert [fault["place"] for fault in faults(text)] == ["policy.ttl_s", "sites.a.cloud", "sites.b.namespace"]
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import patroni.postgresql
 import pytest
 from patroni import global_config
 from patroni.collections import CaseInsensitiveDict
@@ -21,6 +24,7 @@ from kanjo.sites.wrapping import METHODS, SSN, install, require_known_patroni
 
 Postgresql: Any = METHODS[2].find()[0]
 Ha: Any = METHODS[4].find()[0]
+Config: Any = METHODS[6].find()[0]
 
 PRIMARY = Identity("7", 5, 1000, is_standby=False)
 REMOTE = Identity("7", 5, 990, is_standby=True)
@@ -93,7 +97,11 @@ class World:
         self.written: list[str | None] = []
         self.primary = True
         self.woken_count = 0
-        self.guard = Guard(lambda: self.dynamic, lambda: self.remote, lambda: PRIMARY)
+        self.step: Callable[[], object] = lambda: None
+        self.now_s = 0.0
+        self.guard = Guard(
+            lambda: self.dynamic, lambda: self.remote, lambda: PRIMARY, clock=lambda: self.now_s, sleep=self._sleep
+        )
         self.server: Any = SimpleNamespace(
             role=PostgresqlRole.PRIMARY,
             state=PostgresqlState.RUNNING,
@@ -112,6 +120,9 @@ class World:
         self.loop = object.__new__(Ha)
         self.loop.state_handler = self.server
         self.loop.wakeup = self._wake
+
+    def _sleep(self, seconds: float) -> None:
+        self.now_s += seconds
 
     def _wake(self) -> None:
         self.woken_count += 1
@@ -134,7 +145,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     for method in METHODS:
         owner, function = method.find()
         monkeypatch.setattr(owner, method.name, function)
-    monkeypatch.setattr(Ha, "process_sync_replication", lambda self: None)
+    monkeypatch.setattr(Ha, "process_sync_replication", lambda self: made.step())
     monkeypatch.setattr(wrapping, "_later", lambda wake: wake())
     monkeypatch.setattr(global_config, "_GlobalConfig__config", made.dynamic, raising=False)
     install(made.guard)
@@ -152,6 +163,38 @@ def test_the_other_site_stands_in_what_patroni_writes(world: World) -> None:
 
     world.config.set_synchronous_standby_names("a2")
     assert len(world.written) == 2
+
+
+def test_the_other_site_is_seen_before_patroni_chooses_a_replica(world: World) -> None:
+    """Its own step then sleeps, and commits need not wait for that; before it nothing is written without a replica."""
+    world.step = lambda: world.config.set_synchronous_standby_names("a3")
+
+    world.loop.process_sync_replication()
+
+    assert world.written == ["FIRST 2 (a3,b1,b2)"]
+
+
+@pytest.mark.parametrize(
+    ("ttl", "loop_wait", "retry_timeout", "kept"),
+    [(8, 1, 3, True), (7, 1, 3, True), (20, 2, 5, True), (6, 1, 3, False), (8, 2, 4, False), (8, 1, "3", False)],
+)
+def test_a_short_lease_is_kept_when_patroni_s_rule_is(
+    world: World, ttl: int, loop_wait: int, retry_timeout: Any, kept: bool
+) -> None:
+    """Decision 0013; whatever breaks the rule is Patroni's to correct, to 20 s at least."""
+    found = {"ttl": ttl, "loop_wait": loop_wait, "retry_timeout": retry_timeout}
+
+    Config._validate_and_adjust_timeouts(object.__new__(Config), found)
+
+    assert (found["ttl"] == ttl) is kept and found["ttl"] in (ttl, 20)
+
+
+def test_a_server_is_looked_at_more_often_than_every_second(world: World) -> None:
+    """Where Patroni waits for a promotion or a start; who names an interval keeps it."""
+    began_s = time.monotonic()
+    list(patroni.postgresql.polling_loop(0.3))
+    assert time.monotonic() - began_s < 1
+    assert len(list(patroni.postgresql.polling_loop(0.1, 0.2))) == 1
 
 
 def test_a_loop_comes_soon_while_the_other_site_is_not_in_step(world: World) -> None:

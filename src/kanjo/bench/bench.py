@@ -29,6 +29,10 @@ class Bench(ABC):
     @abstractmethod
     def yardstick(self) -> float: ...
 
+    def course(self) -> tuple[int, ...]:
+        """How the subject measured last went, in counts of equal times; nothing where a figure says it all."""
+        return ()
+
 
 def measure(bench: Bench, rounds: int, watch: Callable[[str], None]) -> Figure:
     """Measure subject and yardstick in alternation; who comes first changes with every round, so that a machine which
@@ -43,7 +47,7 @@ def measure(bench: Bench, rounds: int, watch: Callable[[str], None]) -> Figure:
             value, yardstick = bench.subject(), bench.yardstick()
         else:
             yardstick, value = bench.yardstick(), bench.subject()
-        found.append(Round(value, yardstick))
+        found.append(Round(value, yardstick, bench.course()))
         watch(
             f"{bench.name}: round {number} of {rounds}: {value:,.1f} {bench.unit}, yardstick {yardstick:,.1f}, "
             f"ratio {value / yardstick:.2f}"

@@ -19,11 +19,12 @@ class Aim(msgspec.Struct, frozen=True, kw_only=True):
     aim: float
 
 
-class Round(msgspec.Struct, frozen=True):
-    """One subject and one yardstick, measured one after the other."""
+class Round(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One subject and one yardstick, measured one after the other; `course` is how the subject went, if kept."""
 
     value: float
     yardstick: float
+    course: tuple[int, ...] = ()
 
 
 class Figure(msgspec.Struct, frozen=True, kw_only=True):

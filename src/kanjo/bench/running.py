@@ -15,6 +15,7 @@ from kanjo.bench.cutting import CenterCut, CenterCutScale
 from kanjo.bench.figure import Figure
 from kanjo.bench.filing import Load, Zengin, ZenginMemory
 from kanjo.bench.ground import Ground
+from kanjo.bench.outage import DatabaseKilled, Moved, NodeFrozen, NodeKilled, SiteLost
 from kanjo.bench.serving import Online, OnlineHot
 
 BENCHES: dict[str, type[Bench]] = {
@@ -33,6 +34,11 @@ BENCHES: dict[str, type[Bench]] = {
         SitesOnline,
         SitesCut,
         SitesCommit,
+        DatabaseKilled,
+        NodeKilled,
+        NodeFrozen,
+        Moved,
+        SiteLost,
     )
 }
 

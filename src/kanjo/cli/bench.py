@@ -35,7 +35,16 @@ NAMES = (
     "long-others",
     "load",
 )
-SITES_NAMES = ("sites-online", "sites-cut", "sites-commit")
+SITES_NAMES = (
+    "sites-online",
+    "sites-cut",
+    "sites-commit",
+    "sites-database-killed",
+    "sites-node-killed",
+    "sites-node-frozen",
+    "sites-switchover",
+    "sites-promote",
+)
 """All benches, told here so that the help need not wait for their room; those of two sites need etcd."""
 GROUPS = {"all": NAMES, "sites": SITES_NAMES}
 

@@ -23,6 +23,9 @@ logger = logging.getLogger("kanjo.sites.launcher")
 HURRY_S = 15.0
 """So long after forgetting, the other site is asked for more often than once a loop; then it may be away for hours."""
 
+PATIENCE_S, POLL_S = 1.0, 0.1
+"""So long the other site is watched coming over; the lease is not renewed meanwhile."""
+
 
 class Guard:
     """One node's; `dynamic` gives Patroni's dynamic configuration, `across` and `here` identify the two servers."""
@@ -33,9 +36,11 @@ class Guard:
         across: Callable[[], Identity],
         here: Callable[[], Identity],
         clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._dynamic, self._across, self._here, self._clock = dynamic, across, here, clock
+        self._dynamic, self._across, self._here, self._clock, self._sleep = dynamic, across, here, clock, sleep
         self._policy: RemoteSync | None = None
+        self._heard = False
         self._verified = False
         self._wish: str | None = None
         self._written: str | None = None
@@ -63,16 +68,19 @@ class Guard:
         self._say(f"decision=forget reason={why}")
 
     def see(self) -> bool:
-        """At the end of a sync step of the primary: take in the policy, verify if need be.
+        """Before a sync step of the primary: take in the policy, verify if need be.
 
-        Whether the other site should be asked again soon.
+        For a moment behind a promotion, another site that answers is given time to come over. Whether it should be
+        asked again soon.
         """
         dynamic = self._dynamic()
         policy = policy_of(dynamic)
         self._heed(policy)
         if self._verified or policy.mode == "detached" or is_standby(dynamic):
             return False
-        why = self._why_not_counted()
+        until_s = min(self._clock() + PATIENCE_S, self._hurry_until_s)
+        while (why := self._why_not_counted()) is not None and self._heard and self._clock() < until_s:
+            self._sleep(POLL_S)
         self._verified = why is None
         self._say("decision=count-remote" if why is None else f"decision=hold reason={why}")
         return not self._verified and self._clock() < self._hurry_until_s
@@ -94,8 +102,10 @@ class Guard:
 
     def _why_not_counted(self) -> str | None:
         """The other site is asked first: what it has by then, we had flushed, unless it is ahead."""
+        self._heard = False
         try:
             remote = self._across()
+            self._heard = True
         except NoAnswer as error:
             return f"remote-silent {error}"
         try:

@@ -15,6 +15,7 @@ from kanjo.sites.names import Circumstances
 from kanjo.sites.topology import Mode
 
 KEY = "remote_sync"
+LOOP_WAIT_S_MIN, RETRY_TIMEOUT_S_MIN = 1, 3
 
 
 class RemoteSync(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,3 +53,14 @@ def is_standby(dynamic: Mapping[str, Any] | None) -> bool:
     """Whether a dynamic configuration makes its site a standby cluster; Patroni judges it in the same way."""
     section = (dynamic or {}).get("standby_cluster")
     return isinstance(section, dict) and any(section.get(name) for name in ("host", "port", "restore_command"))
+
+
+def keeps_lease(ttl_s: Any, loop_wait_s: Any, retry_timeout_s: Any) -> bool:
+    """Whether a primary cut off from its quorum has stopped before its lease ends: Patroni renews it every loop, asks
+    its quorum for `retry_timeout` to read and as long again to write, and stops then.
+    """
+    times = (ttl_s, loop_wait_s, retry_timeout_s)
+    if not all(type(time_s) is int for time_s in times):
+        return False
+    least = loop_wait_s >= LOOP_WAIT_S_MIN and retry_timeout_s >= RETRY_TIMEOUT_S_MIN
+    return bool(least and loop_wait_s + 2 * retry_timeout_s <= ttl_s)

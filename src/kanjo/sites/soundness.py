@@ -15,6 +15,7 @@ import msgspec
 
 from kanjo.errors import Refused
 from kanjo.sites.names import RESERVED
+from kanjo.sites.policy import LOOP_WAIT_S_MIN, RETRY_TIMEOUT_S_MIN
 from kanjo.sites.topology import Topology, slot_name
 
 Key = TypeVar("Key")
@@ -27,7 +28,6 @@ _LOOPBACK = re.compile(r"localhost|127\.\d+\.\d+\.\d+|::1")
 NODES_OPERATING_MIN = 3
 NODES_STANDBY_MIN = 2
 ETCD_MEMBERS_MIN = 3
-TTL_S_MIN, LOOP_WAIT_S_MIN, RETRY_TIMEOUT_S_MIN = 20, 1, 3
 
 
 class Violation(msgspec.Struct, frozen=True):
@@ -162,7 +162,7 @@ def _votes(topology: Topology) -> Iterator[Violation]:
 def _times(topology: Topology) -> Iterator[Violation]:
     """R4: an isolated primary has stopped before its lease can be anybody else's."""
     policy = topology.policy
-    least = {"ttl_s": TTL_S_MIN, "loop_wait_s": LOOP_WAIT_S_MIN, "retry_timeout_s": RETRY_TIMEOUT_S_MIN}
+    least = {"loop_wait_s": LOOP_WAIT_S_MIN, "retry_timeout_s": RETRY_TIMEOUT_S_MIN}
     for field, least_s in least.items():
         if getattr(policy, field) < least_s:
             wrong = f"{getattr(policy, field)} s is less than Patroni takes"

@@ -96,7 +96,7 @@ def _topology_text(ground: Ground) -> str:
     host, ports = ground.host, iter(_free_ports(40))
     lines = [
         'operating = "a"\nlab = true\n',
-        '[policy]\nmode = "required"\nttl_s = 20\nloop_wait_s = 2\nretry_timeout_s = 5',
+        '[policy]\nmode = "required"\nttl_s = 8\nloop_wait_s = 1\nretry_timeout_s = 3',
         f'archive = "{host}/archive"\n',
         f'[register]\nhost = "{HOST}"\nport = {next(ports)}\ndata = "{host}/register"\n',
         f'[link]\nauthority = "{host}/tls/authority.crt"\n',

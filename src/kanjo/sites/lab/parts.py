@@ -40,6 +40,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 def parts(ground: Ground, topology: Topology, made: Made) -> dict[str, Part]:
     """All of them by name, in the order in which they may be started."""
     python, etc = (*made.python, "-m"), ground.host / "etc"
+    reaped = (*made.python, str(Path(__file__).with_name("reaper.py")))
     found = [
         Part(
             name="register",
@@ -70,7 +71,7 @@ def parts(ground: Ground, topology: Topology, made: Made) -> dict[str, Part]:
                 name=node.name,
                 kind="node",
                 site=site.name,
-                arguments=(*python, "kanjo.sites.launcher", f"{etc}/{node.name}/patroni.yml"),
+                arguments=(*reaped, *python, "kanjo.sites.launcher", f"{etc}/{node.name}/patroni.yml"),
                 environment=environment(site, made),
             )
             for node in site.nodes

@@ -110,6 +110,13 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     loss: Loss
     warnings: tuple[str, ...]
 
+    @property
+    def is_well(self) -> bool:
+        """Whether every node runs and follows, a commit gets one of each site, and nothing calls for an operator."""
+        in_step = {node.site for node in self.nodes if node.in_step}
+        follows = all(node.state in ("running", "streaming") for node in self.nodes)
+        return in_step == {site.name for site in self.sites} and follows and not self.warnings
+
 
 def standing(register: RegisterFacts | None, sites: tuple[SiteFacts, ...]) -> Standing:
     """The whole of it, from what was found."""

@@ -62,7 +62,7 @@ def parameters(topology: Topology, site: Site, installed: Installed) -> dict[str
         "wal_sender_timeout": "5s",
         "wal_receiver_timeout": "5s",
         "wal_receiver_status_interval": "1s",
-        "wal_retrieve_retry_interval": "500ms",
+        "wal_retrieve_retry_interval": "200ms",
         "wal_level": "replica",
         "wal_log_hints": "on",
         "wal_keep_size": "2GB",

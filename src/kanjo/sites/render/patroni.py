@@ -9,7 +9,7 @@ import yaml
 
 from kanjo.sites.render.dynamic import dynamic
 from kanjo.sites.render.installed import Installed
-from kanjo.sites.topology import Node, Site, Topology
+from kanjo.sites.topology import Node, Policy, Site, Topology
 
 _NUMERIC = re.compile(r"\d+\.\d+\.\d+\.\d+")
 
@@ -36,13 +36,22 @@ def patroni_file(topology: Topology, site: Site, node: Node, installed: Installe
             ],
         },
         "postgresql": _postgresql(topology, site, node, installed),
-        "watchdog": {"mode": installed.watchdog, "device": "/dev/watchdog", "safety_margin": 5},
+        "watchdog": {
+            "mode": installed.watchdog,
+            "device": "/dev/watchdog",
+            "safety_margin": safety_margin_s(topology.policy),
+        },
         "tags": {"failover_priority": node.failover_priority},
         "kanjo": _ours(topology, site, node, installed),
     }
     head = f"# {node.name} of site {site.name}: written by `kanjo sites render`; change sites.toml and render again.\n"
     text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=1000)
     return head + text
+
+
+def safety_margin_s(policy: Policy) -> int:
+    """How long before its lease ends a host whose Patroni hangs is reset: when that should have stopped by its rule."""
+    return max(1, policy.ttl_s - policy.loop_wait_s - 2 * policy.retry_timeout_s)
 
 
 def _postgresql(topology: Topology, site: Site, node: Node, installed: Installed) -> dict[str, Any]:
