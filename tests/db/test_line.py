@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
+import threading
+import time
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -13,7 +16,7 @@ import pytest
 
 from kanjo.db import Database
 from kanjo.db.columns import Int8, Text, Uuid
-from kanjo.db.line import Line
+from kanjo.db.line import Line, send_with_sync
 
 
 @pytest.fixture
@@ -111,6 +114,34 @@ def test_an_exchange_is_one_round_trip(line: Line, tmp_path: Path) -> None:
         line.connection.pgconn.untrace()
         trace.seek(0)
         assert len(re.findall(r"\tF\t\d+\tSync", trace.read())) == 1
+
+
+def test_other_threads_get_on_while_the_line_sends(line: Line) -> None:
+    """The server's process that is woken by it may take the core: Python's lock must not be taken along."""
+    steps = 0
+    ended = threading.Event()
+
+    def step() -> None:
+        nonlocal steps
+        while not ended.is_set():
+            steps += 1
+            time.sleep(0)
+
+    interval_s = sys.getswitchinterval()
+    other = threading.Thread(target=step)
+    try:
+        other.start()
+        sys.setswitchinterval(60)  # nobody is made to give the lock away
+        line.connection.pgconn.enter_pipeline_mode()
+        before = steps
+        for _ in range(1000):
+            send_with_sync(line.connection.pgconn)
+        assert steps > before
+    finally:
+        sys.setswitchinterval(interval_s)
+        ended.set()
+        other.join()
+        line.connection.close()
 
 
 def test_columns_of_texts_and_uuids_hold_nulls(line: Line) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import psycopg
 import pytest
 
@@ -20,15 +21,24 @@ NEIGHBOURS = [number(1), number(3)]
 
 
 @contextmanager
-def counted(postgres: PostgresBank, folder: Path, expected: int) -> Iterator[None]:
-    """So many round trips, by libpq's own trace of the line."""
+def traced(postgres: PostgresBank, folder: Path) -> Iterator[list[str]]:
+    """What goes over the line, message by message, by libpq's own trace; there at the end."""
     pgconn = postgres.connection.pgconn
+    lines: list[str] = []
     with (folder / "trace").open("w+") as trace:
         pgconn.trace(trace.fileno())
-        yield
+        yield lines
         pgconn.untrace()
         trace.seek(0)
-        assert len(re.findall(r"\tF\t\d+\t(?:Sync|Query)\b", trace.read())) == expected
+        lines.extend(trace)
+
+
+@contextmanager
+def counted(postgres: PostgresBank, folder: Path, expected: int) -> Iterator[None]:
+    """So many round trips."""
+    with traced(postgres, folder) as lines:
+        yield
+    assert len(re.findall(r"\tF\t\d+\t(?:Sync|Query)\b", "".join(lines))) == expected
 
 
 def mixed(accounts: Sequence[int], seed: str) -> list[Asked]:
@@ -56,6 +66,42 @@ def test_a_batch_is_two_round_trips(postgres: PostgresBank, tmp_path: Path) -> N
         with counted(postgres, tmp_path, 2):
             answers = ledger.post(postgres.store, mixed(accounts, seed))
         assert not any(isinstance(one, NotDecided) for one in answers)
+    prove(postgres)
+
+
+def test_what_a_usual_batch_writes_is_sent_in_one_piece(postgres: PostgresBank, tmp_path: Path) -> None:
+    """Half of 64 callers, in a client's name of usual length: from 8,192 bytes on libpq sends a part ahead."""
+    accounts = [postgres.account(number(place), 1_000) for place in range(1, 33)]
+    client = "branch-001-teller-04"
+    for seed in ("first", "prepared"):
+        asked = [
+            (ledger.deposit if place % 3 else ledger.withdrawal)(client, key(f"{seed} {place}"), account, 1)
+            for place, account in enumerate(accounts)
+        ]
+        with traced(postgres, tmp_path) as lines:
+            ledger.post(postgres.store, asked)
+    *_, written, rest = "".join(lines).split("\tSync")
+    assert "\tF\t" not in rest
+    assert sum(int(length) + 1 for length in re.findall(r"\tF\t(\d+)\t", written)) < 8192
+    prove(postgres)
+
+
+def test_what_all_rows_share_and_what_they_do_not_is_stored_alike(postgres: PostgresBank) -> None:
+    """A column of one value has one element on the line; each decision is read back as it was given, in either case."""
+    one, other = postgres.account(number(1), 1_000), postgres.account(number(2), 1_000)
+    paid = ledger.transfer(CLIENT, key("paid"), one, other, 5)
+    alike: list[Asked] = [paid, ledger.transfer(CLIENT, key("paid too"), one, other, 6)]
+    mixed_up: list[Asked] = [
+        ledger.deposit("another", key("in"), one, 1),
+        ledger.Reverse(client=CLIENT, key=key("back"), original=paid.key),
+        ledger.PlaceHold(client="another", key=key("hold"), account=other, amount_yen=7),
+        msgspec.structs.replace(ledger.deposit(CLIENT, key("late"), other, 8), value_date=MONDAY - timedelta(days=3)),
+        ledger.withdrawal(CLIENT, key("too much"), number(3), 9),
+    ]
+    for asked in (alike, mixed_up):
+        given = ledger.post(postgres.store, asked)
+        again = [answer for one in asked for answer in ledger.post(postgres.store, [one])]
+        assert again == [msgspec.structs.replace(answer, replayed=True) for answer in given]
     prove(postgres)
 
 

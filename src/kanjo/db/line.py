@@ -6,7 +6,9 @@ the whole of a round trip is handed to libpq's pipeline at once, for a fifth of 
 
 from __future__ import annotations
 
+import ctypes
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from itertools import count
@@ -95,7 +97,7 @@ class Line:
         pgconn.enter_pipeline_mode()
         try:
             preparing = [self._send(text, parameters) for text, parameters in statements]
-            pgconn.pipeline_sync()
+            send_with_sync(pgconn)
             results_count = len(statements) + sum(prepared is not None for prepared in preparing) + 1
             results = self.connection.wait(_communicate(pgconn, results_count), timeout=self.silent_s)
             pgconn.exit_pipeline_mode()
@@ -147,6 +149,21 @@ class Line:
                 self._prepared[text] = prepared
             found.append(Found(next(left), self._loading))
         return found
+
+
+_LIBPQ = ctypes.CDLL(sys.modules[psycopg.pq.PGconn.__module__].__file__)
+"""The very library that psycopg is bound to, since what a binding needs is looked up through it too."""
+_LIBPQ.PQpipelineSync.argtypes = [ctypes.c_void_p]
+
+
+def send_with_sync(pgconn: psycopg.pq.abc.PGconn) -> None:
+    """Send what is queued, with a request to answer, and without Python's lock, which psycopg's own method keeps.
+
+    The server's process that this wakes may push our thread off its core at once: with the lock in its hand, all other
+    threads would stand still until it comes back.
+    """
+    if not _LIBPQ.PQpipelineSync(pgconn.pgconn_ptr):  # type: ignore[attr-defined]  # public, but not in the protocol
+        raise errors.OperationalError(pgconn.get_error_message())
 
 
 def _verb(text: str) -> str:

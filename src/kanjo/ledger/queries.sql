@@ -267,18 +267,20 @@ SELECT %(cell)s, %(date)s, %(contra)s, CASE WHEN (%(amounts)s)[i] > 0 THEN 11 EL
 FROM generate_subscripts(%(accounts)s, 1) AS i
 
 -- name: insert_request_entries
--- What an entry tells of its cause stands in the columns of the requests.
+-- What an entry tells of its cause stands in the columns of the requests. A column of one value has one element.
 INSERT INTO ledger.entry
   (cell, date, account, sequence, amount, balance, contra, kind, value_date, run, client, key)
 SELECT %(cell)s, %(date)s, (%(entry_accounts)s)[i], (%(entry_sequences)s)[i], (%(entry_amounts)s)[i],
-  (%(entry_balances)s)[i], (%(contras)s)[i],
-  (%(kinds)s)[cause], (%(value_dates)s)[cause], nullif((%(runs)s)[cause], 0), (%(clients)s)[cause], (%(keys)s)[cause]
+  (%(entry_balances)s)[i], coalesce((%(contras)s)[i], (%(contras)s)[1]), (%(kinds)s)[cause],
+  coalesce((%(value_dates)s)[cause], (%(value_dates)s)[1]), nullif(coalesce((%(runs)s)[cause], (%(runs)s)[1]), 0),
+  coalesce((%(clients)s)[cause], (%(clients)s)[1]), (%(keys)s)[cause]
 FROM unnest(%(causes)s) WITH ORDINALITY AS entry (cause, i)
 
 -- name: insert_internal_entries
 INSERT INTO ledger.internal_entry (date, value_date, debit, credit, amount, run, client, key)
-SELECT %(date)s, (%(value_dates)s)[cause], (%(debits)s)[i], (%(credits)s)[i], (%(amounts)s)[i],
-  nullif((%(runs)s)[cause], 0), (%(clients)s)[cause], (%(keys)s)[cause]
+SELECT %(date)s, coalesce((%(value_dates)s)[cause], (%(value_dates)s)[1]), (%(debits)s)[i], (%(credits)s)[i],
+  (%(amounts)s)[i], nullif(coalesce((%(runs)s)[cause], (%(runs)s)[1]), 0),
+  coalesce((%(clients)s)[cause], (%(clients)s)[1]), (%(keys)s)[cause]
 FROM unnest(%(causes)s) WITH ORDINALITY AS entry (cause, i)
 
 -- name: insert_results
@@ -292,23 +294,26 @@ INSERT INTO ledger.span (cell, run, date, first_account, last_account, beside, i
 VALUES (%(cell)s, %(run)s, %(date)s, %(first)s, %(last)s, %(beside)s, %(items)s, %(credited)s, %(debited)s)
 
 -- name: insert_requests
--- In key order (O-10). An array of arrays would have to be rectangular: each request takes its share of long ones, which
--- ends where the next one's begins.
+-- In key order (O-10). An array of arrays would have to be rectangular: each request takes its share of long ones,
+-- which ends where the next one's begins; no ends are given when each has one. A column of one value has one element.
 INSERT INTO ledger.request (date, client, key, fingerprint, kind, reason, value_date, run, reference,
   debits, credits, amounts, accounts, sequences, balances)
-SELECT %(date)s, (%(clients)s)[i], (%(keys)s)[i], (%(fingerprints)s)[i], (%(kinds)s)[i], (%(reasons)s)[i],
-  (%(value_dates)s)[i], nullif((%(runs)s)[i], 0), (%(references)s)[i],
-  (%(debits)s)[movements:(%(movement_ends)s)[i]],
-  (%(credits)s)[movements:(%(movement_ends)s)[i]],
-  (%(amounts)s)[movements:(%(movement_ends)s)[i]],
-  (%(touched_accounts)s)[touched:(%(touch_ends)s)[i]],
-  (%(touched_sequences)s)[touched:(%(touch_ends)s)[i]],
-  (%(touched_balances)s)[touched:(%(touch_ends)s)[i]]
+SELECT %(date)s, coalesce((%(clients)s)[i], (%(clients)s)[1]), (%(keys)s)[i], (%(fingerprints)s)[i], (%(kinds)s)[i],
+  coalesce((%(reasons)s)[i], (%(reasons)s)[1]), coalesce((%(value_dates)s)[i], (%(value_dates)s)[1]),
+  nullif(coalesce((%(runs)s)[i], (%(runs)s)[1]), 0), (%(references)s)[i],
+  (%(debits)s)[movements:movement_end],
+  (%(credits)s)[movements:movement_end],
+  (%(amounts)s)[movements:movement_end],
+  (%(touched_accounts)s)[touched:touch_end],
+  (%(touched_sequences)s)[touched:touch_end],
+  (%(touched_balances)s)[touched:touch_end]
 FROM generate_subscripts(%(keys)s, 1) AS i
 CROSS JOIN LATERAL (
-  SELECT coalesce((%(movement_ends)s)[i - 1], 0) + 1 AS movements, coalesce((%(touch_ends)s)[i - 1], 0) + 1 AS touched
+  SELECT coalesce((%(movement_ends)s)[i - 1], i - 1) + 1 AS movements,
+    coalesce((%(movement_ends)s)[i], i) AS movement_end,
+    coalesce((%(touch_ends)s)[i - 1], i - 1) + 1 AS touched, coalesce((%(touch_ends)s)[i], i) AS touch_end
   OFFSET 0
-) AS begins
+) AS shares
 
 -- name: insert_holds
 INSERT INTO ledger.hold (cell, status, placed_on, account, amount, expires_on, client, key)
