@@ -77,7 +77,8 @@ def test_doors_stay_shut_until_two_persons_release(bank: Bank, restored: Restore
     assert bank.refused("account", "import", ACCOUNTS, home=home, status=3) == "doors-shut"
     assert bank.refused("cut", "load", PAYROLL, home=home, status=3) == "doors-shut"
     assert bank.refused("worker", home=home, status=3) == "doors-shut"
-    standing = bank.run("status", home=home)
+    standing = bank.run("up", home=home)
+    bank.run("down", home=home)
     assert (standing["doors"], standing["epoch"]) == ("shut", restored.report["epoch"])
     assert bank.refused(*release, *alone, home=home, status=1) == "second-person-missing"
     assert bank.refused(*release, *alone, *alone, home=home, status=1) == "same-person-twice"
@@ -87,7 +88,8 @@ def test_doors_stay_shut_until_two_persons_release(bank: Bank, restored: Restore
 
     assert balance(bank, home) == balance(bank, bank.home) - 320_000
     assert bank.run("post", "deposit", ACCOUNT, 7, home=home)["reason"] is None
-    assert bank.run("status", home=home)["doors"] == "open"
+    assert bank.run("up", home=home)["doors"] == "open"
+    bank.run("down", home=home)
     assert bank.run("check", home=home)["ok"]
     assert bank.refused(*release, *alone, "--signature", files["sato"], home=home, status=1) == "doors-open"
 

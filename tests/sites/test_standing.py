@@ -81,7 +81,9 @@ def test_well_is_when_everybody_follows_and_nothing_calls_for_an_operator() -> N
     a = msgspec.structs.replace(a, nodes=(*a.nodes, NodeFacts(name="a2", told=streams)))
 
     assert standing(register(), (a, b)).is_well
-    assert not standing(register(), (a, site_b())).is_well
+    starts = {"role": "replica", "state": "starting"}
+    late = site_b(nodes=(NodeFacts(name="b1", told=streams), NodeFacts(name="b2", told=starts)))
+    assert not standing(register(), (a, late)).is_well
     assert not standing(register("detached"), (a, b)).is_well
     assert not standing(register(), (site_a(following("b1")), b)).is_well
 

@@ -51,10 +51,7 @@ class Runbook:
 
     def is_well(self) -> bool:
         """Whether one node of each site is in step, every node follows, and nothing is to be warned of."""
-        found = self.look()
-        in_step = {node.site for node in found.nodes if node.in_step} == {site.name for site in found.sites}
-        states = {"primary": "running", "standby-leader": "streaming", "replica": "streaming"}
-        return in_step and found.warnings == () and all(node.state == states.get(node.role) for node in found.nodes)
+        return self.look().is_well
 
     def until_well(self) -> None:
         wait_until(self.is_well, "both sites well")

@@ -112,9 +112,9 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_well(self) -> bool:
-        """Whether every node runs and follows, a commit gets one of each site, and nothing calls for an operator."""
+        """Whether every node runs or streams, a commit gets one of each site, and nothing calls for an operator."""
         in_step = {node.site for node in self.nodes if node.in_step}
-        follows = all(node.state in ("running", "streaming") for node in self.nodes)
+        follows = all(node.state == ("running" if node.role == "primary" else "streaming") for node in self.nodes)
         return in_step == {site.name for site in self.sites} and follows and not self.warnings
 
 
