@@ -169,6 +169,15 @@ def errors_of(content: bytes, chunk_records: int, profile) -> tuple[FieldError, 
     return ()
 
 
+def test_an_endless_line_is_told_the_same_whatever_the_chunks():
+    """A stray CR at the beginning makes one line of all the rest, and no chunk holds it whole."""
+    content = b"\r" + b"1" * 479
+    found = {errors_of(content, chunk_records, STRICT) for chunk_records in (1, 3, 5, 100)}
+
+    assert len(found) == 1
+    assert any(error.found == "more than 240 bytes" for error in found.pop())
+
+
 @settings(max_examples=200, deadline=None)
 @given(spoiled_files(), st.sampled_from([STRICT, LENIENT]))
 def test_the_errors_of_a_file_do_not_depend_on_its_chunks(content, profile):

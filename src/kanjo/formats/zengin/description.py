@@ -15,6 +15,9 @@ from kanjo.formats.zengin.layout import RECORD_BYTES, TEXTS, Class, Field, Layou
 from kanjo.formats.zengin.profile import Profile
 from kanjo.formats.zengin.refusal import FieldError, show_byte, show_digits
 
+COUNTED_MAX = 2 * RECORD_BYTES
+"""Of a longer line it is not known where it ends: only its beginning is in memory, which stays small."""
+
 
 class Description:
     """Makes the errors of one file; `encoding` is that of the file, so that its own bytes are shown."""
@@ -43,7 +46,8 @@ class Description:
 
     def _length_error(self, record: int, length: int) -> FieldError:
         position = min(length, RECORD_BYTES) + 1
-        return self.error("ZC-1", record, position, "record_length", f"{length} bytes", f"{RECORD_BYTES} bytes")
+        found = f"{length} bytes" if length <= COUNTED_MAX else f"more than {COUNTED_MAX} bytes"
+        return self.error("ZC-1", record, position, "record_length", found, f"{RECORD_BYTES} bytes")
 
     def _field_error(self, field: Field, row: NDArray[np.uint8], position: int, record: int) -> FieldError:
         byte = int(row[position - 1])
