@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import struct
+from collections.abc import Iterator
+
+import psycopg
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from patroni.postgresql.sync import parse_sync_standby_names
+from plain_servers import Server, ground, wait_until
 
 from kanjo.errors import Refused
 from kanjo.sites.names import HOLD, LOCAL_AWAITED, RESERVED, Circumstances, mode_of, quote, render, strip
@@ -15,8 +21,11 @@ UNVERIFIED = VERIFIED._replace(remote_verified=False)
 DETACHED = VERIFIED._replace(mode="detached")
 STANDBY = VERIFIED._replace(is_standby_site=True)
 
+BEGUN = 0x1000000
+"""Where the log of a new server begins."""
+
 NAMES = st.text(st.characters(codec="ascii", min_codepoint=32, max_codepoint=126), min_size=1, max_size=12).filter(
-    lambda name: name.strip() and name not in RESERVED
+    lambda name: name.strip() and name not in RESERVED | {"*"}
 )
 LISTS = st.lists(NAMES, max_size=5, unique=True)
 
@@ -40,7 +49,7 @@ def as_patroni(names: list[str]) -> str:
         ("(", "detached"),
     ],
 )
-def test_the_value_says_what_the_server_promises(value: str, mode: str) -> None:
+def test_t26_the_value_says_what_the_server_promises(value: str, mode: str) -> None:
     """As `kanjo status` shows it."""
     assert mode_of(value) == mode
 
@@ -97,6 +106,16 @@ def test_t26_what_would_let_locals_stand_for_the_remote_is_refused(wanted: str) 
     """Fewer counted than listed, our own word, or what cannot be read."""
     with pytest.raises(Refused) as caught:
         render(wanted, VERIFIED)
+    assert caught.value.code == "names-refused"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "remotes"), [('"*"', ("b1",)), ('2 (a2,"*")', ("b1",)), ("a2", ("*",)), (None, ("b1", "*"))]
+)
+def test_t26_a_quoted_star_is_no_name(wanted: str | None, remotes: tuple[str, ...]) -> None:
+    """PostgreSQL would let any standby fill that place, and two locals stand for one of each site."""
+    with pytest.raises(Refused) as caught:
+        render(wanted, VERIFIED._replace(remote_names=remotes))
     assert caught.value.code == "names-refused"
 
 
@@ -164,3 +183,55 @@ def test_t26_patroni_reads_what_we_write(locals_: list[str]) -> None:
     if len(folded) == len(locals_):
         assert {name.lower() for name in parsed.members} == folded
         assert parsed.num == len(locals_)
+
+
+@pytest.fixture(scope="module")
+def reader() -> Iterator[Server]:
+    """A real server that reads values; it has no standby, and nothing commits in it."""
+    with ground() as place:
+        server = place.first("reader")
+        try:
+            server.start()
+            yield server
+        finally:
+            server.kill()
+
+
+@given(LISTS, LISTS, st.booleans())
+@settings(max_examples=50, deadline=None)
+def test_t26_postgresql_reads_what_we_write(
+    reader: Server, locals_: list[str], remotes: list[str], verified: bool
+) -> None:
+    """The server's own parser takes every value: with one that it refused the old one would stay in force."""
+    value = render(as_patroni(locals_), Circumstances("required", tuple(remotes), verified, is_standby_site=False))
+
+    assert value is not None
+    reader.set("synchronous_standby_names", value)
+
+
+@pytest.mark.parametrize("name", ["b1", "b-1", 'b "1"', "First", "any", "2", "b1,b2", "b1 "])
+def test_t26_postgresql_finds_the_name(reader: Server, name: str) -> None:
+    """A standby of that name has its place behind the local, and one of another name has none."""
+    reader.set("synchronous_standby_names", str(render("a2", VERIFIED._replace(remote_names=(name,)))))
+
+    assert _priority(reader, name) == 2 and _priority(reader, f"{name}x") == 0
+
+
+def test_t26_a_quoted_star_is_anybody(reader: Server) -> None:
+    """Why it is refused."""
+    reader.set("synchronous_standby_names", 'FIRST 2 (a2,"*")')
+
+    assert _priority(reader, "a3") == 2
+
+
+def _priority(server: Server, name: str) -> int:
+    """The place that the server gives a standby of that name, which says that it has a little of the log."""
+    way = server.address | {"replication": "true", "application_name": name}
+    query = "SELECT sync_priority FROM pg_stat_replication WHERE application_name = %s AND flush_lsn IS NOT NULL"
+    with contextlib.closing(psycopg.connect(**way, autocommit=True)) as standby:
+        standby.pgconn.send_query(b"START_REPLICATION 0/1000000")
+        wait_until(standby.pgconn.get_result, "it streams")
+        standby.pgconn.put_copy_data(struct.pack("!cQQQqB", b"r", BEGUN, BEGUN, BEGUN, 0, 0))
+        standby.pgconn.flush()
+        wait_until(lambda: server.one(query, name) is not None, "it counts")
+        return int(server.one(query, name))

@@ -32,6 +32,7 @@ _PLAIN = re.compile(r"[A-Za-z_][A-Za-z_0-9$]*")
 _TOKEN = re.compile(
     r'\s*(?:(?P<quoted>"(?:[^"]|"")+")|(?P<number>\d+)|(?P<word>[A-Za-z_][A-Za-z_0-9$]*)|(?P<sign>[*,()]))'
 )
+_NO_NAMES = frozenset({",", "(", ")", "*", '"*"'})
 _NAMES_COUNT_MAX = 100
 
 
@@ -50,13 +51,16 @@ class Circumstances(NamedTuple):
 def render(wanted: str | None, around: Circumstances) -> str | None:
     """The value of synchronous_standby_names; None: none at all, which is only possible while detached.
 
-    Errors: Refused `names-refused` for quorum mode (rule c) and for a wish of ours, or of fewer names than it lists.
+    Errors: Refused `names-refused` for quorum mode (rule c), for a wish of ours or of fewer names than it lists, and
+    for a server named `*`, which PostgreSQL takes for everybody, quoted too.
     """
     if around.is_standby_site:
         return HOLD
     wished = _wished(wanted)
     if around.mode == "detached":
         return wanted or None
+    if "*" in around.remote_names:
+        raise Refused("names-refused", "the other site's names: '*' would let any server of this site stand for them")
     names = [LOCAL_AWAITED] if wished == STAR else [quote(name) for name in wished]
     verified = around.remote_verified and around.remote_names
     remotes = [quote(name) for name in around.remote_names] if verified else [REMOTE_UNVERIFIED]
@@ -123,7 +127,7 @@ def _counted(value: str | None, count: int, listed: Sequence[str]) -> tuple[str,
     """Every name listed must be counted: otherwise two locals would fill the place of the remote."""
     names = listed[::2]
     commas = set(listed[1::2])
-    if len(listed) % 2 == 0 or commas - {","} or count != len(names) or set(names) & {",", "(", ")", "*"}:
+    if len(listed) % 2 == 0 or commas - {","} or count != len(names) or set(names) & _NO_NAMES:
         raise Refused(
             "names-refused",
             f"synchronous_standby_names {value!r}: expected as many names as it counts, such as 'a2' or '2 (a2,a3)'",
