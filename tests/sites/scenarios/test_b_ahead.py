@@ -1,0 +1,179 @@
+"""A failover inside a while b is ahead, while b is silent, and while a big commit is under way that nobody else has."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+from runbook import Runbook
+from waiting import wait_until
+
+from kanjo.sites.topology import Node
+
+pytestmark = [pytest.mark.sites, pytest.mark.long, pytest.mark.xdist_group("sites-lab")]
+
+MIB = 1 << 20
+ROWS = 56_000
+MAKE = "CREATE TABLE public.batch (id bigint PRIMARY KEY, note text NOT NULL)"
+BATCH = f"INSERT INTO public.batch SELECT n, repeat('x', 60) FROM generate_series(1, {ROWS}) n"  # 10 MB of log
+COUNT = "SELECT count(*) FROM public.batch"
+SENDERS = "SELECT pid FROM pg_stat_replication WHERE application_name = ANY(%s)"
+RECEIVER = "SELECT pid FROM pg_stat_wal_receiver"
+WAITS = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'INSERT INTO public.batch%' AND wait_event = 'SyncRep'"
+FLUSHED = "SELECT (pg_current_wal_flush_lsn() - '0/0')::bigint"
+RECEIVED = "SELECT (pg_last_wal_receive_lsn() - '0/0')::bigint"
+IN_RECOVERY = "SELECT pg_is_in_recovery()"
+FETCHED, SILENT, GAVE_UP = '"type":"catch-up"', "other-site-silent", "time-is-over"
+REWOUND = ("running pg_rewind", "before current recovery point")
+
+
+def test_t15_b_is_ahead_and_its_batch_survives(runbook: Runbook) -> None:
+    """10 MB reach b only, and the primary's node is killed: the next one fetches them, and b is not rewound.
+
+    Afterwards no answer leaves without b: what it had told before counts for nothing (pitfall 1).
+    """
+    with runbook.bank.at_work() as customers:
+        primary, replicas = _nodes(runbook)
+        _make_table(runbook, primary)
+        [b] = _in_step(runbook, "b")
+        with _parted(runbook, primary, replicas), _batch(runbook, primary):
+            wait_until(lambda: _one(runbook, primary, WAITS), "the batch waits")
+            end = _one(runbook, primary, FLUSHED)
+            wait_until(lambda: _one(runbook, b, RECEIVED) >= end, "b has it")
+            assert all(end - _one(runbook, node, RECEIVED) > 9 * MIB for node in replicas)
+            runbook.lab.kill([primary.name])
+
+        customers.wait_for_more(20)
+        assert _said(runbook, replicas, FETCHED) == 1
+        assert [_one(runbook, _leader(runbook, site), COUNT) for site in ("a", "b")] == [ROWS, ROWS]
+        assert _leader(runbook, "b") == b and not any(_said(runbook, [b], words) for words in REWOUND)
+
+        runbook.lab.cut(blackhole=True)
+        wait_until(lambda: _in_step(runbook, "b") == [], "b out of step")
+        before = customers.count()
+        wait_until(lambda: _said(runbook, [b], "terminating walreceiver due to timeout"), "b has noticed")
+        assert customers.count() == before
+        runbook.lab.heal()
+        customers.wait_for_more(20)
+    wait_until(runbook.is_well, "every node well")
+
+
+def test_t16_b_is_silent_and_nobody_is_promoted_until_it_returns(runbook: Runbook) -> None:
+    """The link swallows everything when the primary's node is killed: the gate refuses, and lets go by itself later."""
+    with runbook.bank.at_work() as customers:
+        primary, replicas = _nodes(runbook)
+        runbook.lab.cut(blackhole=True)
+        runbook.lab.kill([primary.name])
+        wait_until(lambda: _said(runbook, replicas, GAVE_UP), "the gate has refused")
+
+        assert _said(runbook, replicas, SILENT)
+        assert all(_one(runbook, node, IN_RECOVERY) for node in replicas)
+
+        _open_link(runbook)
+        customers.wait_for_more(20)
+    runbook.lab.heal()
+    wait_until(runbook.is_well, "every node well")
+
+
+def test_t24_a_big_commit_under_way_leaves_no_site_without_a_leader(runbook: Runbook) -> None:
+    """10 MB are on the primary alone when its node is killed: those who lack them are let lead (pitfall 6).
+
+    Nobody was answered for the batch, and it is nowhere, also when the node comes back.
+    """
+    with runbook.bank.at_work() as customers:
+        primary, replicas = _nodes(runbook)
+        _make_table(runbook, primary)
+        runbook.lab.cut(blackhole=True)
+        with _parted(runbook, primary, replicas), _batch(runbook, primary):
+            wait_until(lambda: _lag(runbook, primary, replicas) > 9 * MIB, "the primary has told how far it is")
+            assert _one(runbook, primary, WAITS)
+            runbook.lab.kill([primary.name])
+        _open_link(runbook)
+
+        customers.wait_for_more(20)
+        assert _one(runbook, _leader(runbook, "a"), COUNT) == 0
+        runbook.lab.heal()
+        wait_until(runbook.is_well, "every node well")
+        assert _one(runbook, primary, COUNT) == 0
+
+
+def _nodes(runbook: Runbook) -> tuple[Node, list[Node]]:
+    """The primary and the other nodes of a."""
+    primary = _leader(runbook, "a")
+    return primary, [node for node in runbook.desk.topology.site("a").nodes if node != primary]
+
+
+def _leader(runbook: Runbook, site: str) -> Node:
+    leader = runbook.desk.leader(runbook.desk.topology.site(site))
+    assert leader is not None, f"nobody leads {site}"
+    return leader
+
+
+def _in_step(runbook: Runbook, site: str) -> list[Node]:
+    names = [node.name for node in runbook.look().nodes if node.in_step and node.site == site]
+    return [node for node in runbook.desk.topology.site(site).nodes if node.name in names]
+
+
+def _make_table(runbook: Runbook, primary: Node) -> None:
+    with runbook.desk.database(primary, "kanjo") as connection:
+        connection.execute(MAKE)
+
+
+@contextmanager
+def _batch(runbook: Runbook, primary: Node) -> Iterator[None]:
+    """A big commit is under way, and is never answered."""
+
+    def load() -> None:
+        with pytest.raises(psycopg.OperationalError), runbook.desk.database(primary, "kanjo") as connection:
+            connection.execute(BATCH)
+
+    loading = threading.Thread(target=load)
+    loading.start()
+    yield
+    loading.join()
+
+
+@contextmanager
+def _parted(runbook: Runbook, primary: Node, replicas: Sequence[Node]) -> Iterator[None]:
+    """No log flows inside the site: the senders stand still, and those who would miss it and connect anew."""
+    with runbook.desk.database(primary) as connection:
+        for [pid] in connection.execute(SENDERS, ([node.name for node in replicas],)).fetchall():
+            os.kill(pid, signal.SIGSTOP)
+    receivers = [_one(runbook, node, RECEIVER) for node in replicas]
+    for pid in receivers:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in receivers:
+            os.kill(pid, signal.SIGCONT)
+
+
+def _lag(runbook: Runbook, primary: Node, replicas: Sequence[Node]) -> int:
+    """How far every replica is behind, as whoever wants to lead would judge it; 0 while that is not known."""
+    told = runbook.desk.ask(primary, "/cluster") or {"members": []}
+    names = [node.name for node in replicas]
+    return min((int(one.get("lag") or 0) for one in told["members"] if one["name"] in names), default=0)
+
+
+def _open_link(runbook: Runbook) -> None:
+    for site in runbook.desk.topology.sites:
+        runbook.desk.link(site.name).heal(by="lab", reason="healed")
+
+
+def _said(runbook: Runbook, nodes: Sequence[Node], words: str) -> int:
+    """How often their logs have these words."""
+    return sum(runbook.lab.ground.log(node.name).read_text("utf-8").count(words) for node in nodes)
+
+
+def _one(runbook: Runbook, node: Node, query: str) -> Any:
+    with runbook.desk.database(node, "kanjo") as connection:
+        row = connection.execute(query).fetchone()
+    assert row is not None
+    return row[0]
