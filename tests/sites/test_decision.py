@@ -19,6 +19,7 @@ from kanjo.sites.decision import (
     decide,
 )
 from kanjo.sites.identity import Identity
+from kanjo.sites.names import HOLD
 
 OWN = Identity("7", timeline=5, position=1000, is_standby=True)
 OURS = RegisterState("a", 3, "required")
@@ -32,7 +33,7 @@ def at(timeline: int = 5, position: int = 1000, **fields: Any) -> Identity:
 
 def facts(**fields: Any) -> Facts:
     """A candidate of site a that lacks nothing, but for `fields`."""
-    usual: dict[str, Any] = {"site": "a", "mode": "required", "register": OURS, "own": OWN, "other": at()}
+    usual: dict[str, Any] = {"site": "a", "mode": "required", "register": OURS, "own": OWN, "rule": HOLD, "other": at()}
     return Facts(**usual | fields)
 
 
@@ -57,6 +58,11 @@ def facts(**fields: Any) -> Facts:
         (facts(register=OURS_DETACHED), Promote("nothing-missing")),
         # step 2: the other site's leader
         (facts(own=None), Refuse("own-server-silent", may_change=True)),
+        (facts(rule=None), Refuse("own-server-silent", may_change=True)),
+        (facts(rule=""), Refuse("own-server-would-answer-alone", may_change=True)),
+        (facts(rule="a3"), Refuse("own-server-would-answer-alone", may_change=True)),
+        (facts(rule="FIRST 2 (a3,b1,b2)"), Refuse("own-server-would-answer-alone", may_change=True)),
+        (facts(rule="FIRST 2 (a3,remote_unverified)"), Promote("nothing-missing")),
         (facts(other=None), Refuse("other-site-silent", may_change=True)),
         (facts(other=at(system="8")), Refuse("other-site-has-another-database")),
         (facts(other=at(is_standby=False)), Refuse("other-site-is-primary", may_change=True)),
@@ -108,6 +114,7 @@ FACTS = st.builds(
     mode=st.sampled_from(["required", "detached"]),
     register=REGISTERS,
     own=st.none() | IDENTITIES,
+    rule=st.sampled_from([None, "", "a3", "FIRST 2 (a3,b1,b2)", HOLD]),
     other=st.none() | IDENTITIES,
     other_primaries=st.sampled_from([(), ("b1",)]),
     forks=st.lists(st.builds(Fork, st.integers(1, 4), st.integers(0, 6)), max_size=3).map(tuple),
@@ -126,6 +133,7 @@ def test_law_4_a_promotion_misses_nothing(found: Facts) -> None:
             assert register is not None and register.mode == found.mode == "detached"
         else:
             own, other = found.own, found.other
+            assert found.rule == HOLD
             assert own is not None and other is not None and other.is_standby and own.system == other.system
             assert other.timeline <= own.timeline
             ends = [fork.position for fork in found.forks if fork.timeline == other.timeline]

@@ -9,16 +9,18 @@ from kanjo.sites.catch_up import CatchUpFailed
 from kanjo.sites.decision import CatchUp, Decision, Facts, Promote, Refuse, RegisterState
 from kanjo.sites.gate import PATIENCE_S, log_to, main, may_promote
 from kanjo.sites.identity import Identity
+from kanjo.sites.names import HOLD
 from kanjo.sites.node_file import Link, NodeFile, OurKeys, RegisterAddress
 
 OWN = Identity("7", 5, 1000, is_standby=True)
-NAMED = Facts(site="a", mode="required", register=RegisterState("a", 1, "required"), own=OWN, other=OWN)
-SILENT = Facts(site="a", mode="required", register=RegisterState("a", 1, "required"), own=OWN, other=None)
+NAMED = Facts(site="a", mode="required", register=RegisterState("a", 1, "required"), own=OWN, rule=HOLD, other=OWN)
+SILENT = Facts(site="a", mode="required", register=RegisterState("a", 1, "required"), own=OWN, rule=HOLD, other=None)
 BEHIND = Facts(
     site="a",
     mode="required",
     register=RegisterState("a", 1, "required"),
     own=OWN,
+    rule=HOLD,
     other=Identity("7", 5, 2000, is_standby=True),
 )
 BARRED = Facts(site="a", mode="required", register=RegisterState("b", 2, "required"), own=None)

@@ -221,10 +221,12 @@ def test_gate_and_launcher_lose_nothing(bank: Bank) -> None:
         catch_up(node, origin, until_s)
         logger.info("the gate fetched what was missing in %.2f s", time.monotonic() - began_s)
 
+    guard = _guard(bank)
+    before = str(guard.value(None, is_primary=False))
+    bank.a2.set("synchronous_standby_names", before)
     assert may_promote(lambda: gather(node), fetch, log)
     assert [type(decision) for decision in said] == [CatchUp, Promote]
-    guard = _guard(bank)
-    bank.promoted(str(guard.value(None, is_primary=False)))
+    bank.promoted(before)
     guard.forget("promotion")
     wait_until(lambda: not guard.see(), "b1 is seen on a2's timeline")
     value = guard.value(None, is_primary=True)

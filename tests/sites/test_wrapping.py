@@ -13,6 +13,7 @@ import patroni.postgresql
 import pytest
 from patroni import global_config
 from patroni.collections import CaseInsensitiveDict
+from patroni.exceptions import PostgresConnectionException
 from patroni.postgresql.config import ConfigHandler
 from patroni.postgresql.misc import PostgresqlRole, PostgresqlState
 
@@ -96,6 +97,7 @@ class World:
         self.remote = REMOTE
         self.written: list[str | None] = []
         self.primary = True
+        self.in_force = ""
         self.woken_count = 0
         self.step: Callable[[], object] = lambda: None
         self.now_s = 0.0
@@ -108,7 +110,8 @@ class World:
             scope="cloud-a",
             major_version=180000,
             mpp_handler=SimpleNamespace(adjust_postgres_gucs=lambda parameters: None),
-            reload=lambda: None,
+            reload=self._reload,
+            query=lambda sql, retry: [(self.in_force,)],
             is_primary=lambda: self.primary,
         )
         self.config = object.__new__(ConfigHandler)
@@ -123,6 +126,9 @@ class World:
 
     def _sleep(self, seconds: float) -> None:
         self.now_s += seconds
+
+    def _reload(self) -> None:
+        self.in_force = self.written[-1] or ""
 
     def _wake(self) -> None:
         self.woken_count += 1
@@ -146,6 +152,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
         owner, function = method.find()
         monkeypatch.setattr(owner, method.name, function)
     monkeypatch.setattr(Ha, "process_sync_replication", lambda self: made.step())
+    monkeypatch.setattr(Ha, "run_cycle", lambda self: "no action")
     monkeypatch.setattr(wrapping, "_later", lambda wake: wake())
     monkeypatch.setattr(global_config, "_GlobalConfig__config", made.dynamic, raising=False)
     install(made.guard)
@@ -267,6 +274,41 @@ def test_a_promotion_forgets_before_it_begins(world: World, monkeypatch: pytest.
 
     world.config.set_synchronous_standby_names(None)
     assert world.written[-1] == HOLD
+
+
+def test_a_replica_that_was_starting_when_the_policy_came_is_told_again(world: World) -> None:
+    """Patroni believes it written and never writes it; promoted so, the server would answer without anybody."""
+    world.server.role, world.server.state = PostgresqlRole.REPLICA, PostgresqlState.STARTING
+    assert world.reload() == HOLD
+    assert world.loop.run_cycle() == "no action" and world.in_force == ""
+
+    world.server.state = PostgresqlState.RUNNING
+    world.loop.run_cycle()
+    world.loop.run_cycle()
+
+    assert world.in_force == HOLD and world.written == [HOLD]
+
+
+def test_a_primary_that_lost_its_names_is_told_again(world: World) -> None:
+    """Whoever put them aside: what the server goes by is looked at in each loop."""
+    world.config.set_synchronous_standby_names("a2")
+    world.loop.process_sync_replication()
+    world.in_force = "a2"
+
+    world.loop.run_cycle()
+
+    assert world.in_force == "FIRST 2 (a2,b1,b2)"
+
+
+def test_a_server_that_does_not_answer_holds_up_no_loop(world: World) -> None:
+    """The next loop looks again."""
+
+    def silent(sql: str, retry: bool) -> None:
+        raise PostgresConnectionException("connection problems")
+
+    world.server.query = silent
+
+    assert world.loop.run_cycle() == "no action"
 
 
 def test_a_mode_that_is_off_is_no_way_out(world: World) -> None:

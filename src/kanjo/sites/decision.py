@@ -11,6 +11,7 @@ from typing import TypeAlias
 import msgspec
 
 from kanjo.sites.identity import Identity
+from kanjo.sites.names import mode_of
 from kanjo.sites.topology import Mode
 
 
@@ -40,6 +41,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     mode: Mode
     register: RegisterState | None
     own: Identity | None
+    rule: str | None = None
     other: Identity | None = None
     other_primaries: tuple[str, ...] = ()
     forks: tuple[Fork, ...] = ()
@@ -94,10 +96,15 @@ def _barred(facts: Facts) -> Decision | None:
 
 
 def _compared(facts: Facts) -> Decision:
-    """Promote only when everything that the other site has is here too (R7, pitfalls 1 and 20)."""
+    """Promote only when everything that the other site has is here too (R7, pitfalls 1 and 20).
+
+    And only a server that will answer nobody as a primary until the launcher has seen the other site come over.
+    """
     own, other = facts.own, facts.other
-    if own is None:
+    if own is None or facts.rule is None:
         return Refuse("own-server-silent", may_change=True)
+    if mode_of(facts.rule) != "held":
+        return Refuse("own-server-would-answer-alone", may_change=True)  # the launcher sees to it in its next loop
     if other is None:
         return Refuse("other-site-silent", may_change=True)
     if other.system != own.system:

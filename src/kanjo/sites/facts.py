@@ -8,8 +8,10 @@ import json
 from pathlib import Path
 from typing import Any, Protocol
 
+import psycopg
+
 from kanjo.sites.decision import Facts, Fork, RegisterState, asks_other_site
-from kanjo.sites.identify import NoAnswer, identify
+from kanjo.sites.identify import CONNECT_S, NoAnswer, identify
 from kanjo.sites.identity import Identity, forks_in
 from kanjo.sites.node_file import NodeFile, Peer, RegisterAddress
 from kanjo.sites.policy import policy_of
@@ -55,6 +57,7 @@ def gather(node: NodeFile) -> tuple[Facts, dict[str, str]]:
         mode=mode,
         register=register,
         own=own,
+        rule=None if own is None else own_rule(node, silent),
         other=other,
         other_primaries=primaries,
         forks=() if own is None else own_forks(node, own.timeline),
@@ -74,6 +77,19 @@ def own_forks(node: NodeFile, timeline: int) -> tuple[Fork, ...]:
         return tuple(Fork(*ended) for ended in forks_in(history))
     except (OSError, ValueError, IndexError):
         return ()
+
+
+def own_rule(node: NodeFile, silent: dict[str, str]) -> str | None:
+    """Whom our server would wait for as a primary; None when it does not answer, and why in `silent`."""
+    address = node.here | {"user": node.superuser, "dbname": "postgres", "connect_timeout": CONNECT_S}
+    try:
+        with psycopg.connect(**address, autocommit=True) as connection:
+            connection.execute("SET statement_timeout = '2s'")
+            row = connection.execute("SELECT current_setting('synchronous_standby_names')").fetchone()
+            return None if row is None else str(row[0])
+    except psycopg.Error as error:
+        silent["rule"] = str(error).strip()
+        return None
 
 
 def own_identity(node: NodeFile, silent: dict[str, str]) -> Identity | None:

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import logging
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import wraps
 from typing import Any, NamedTuple
+
+import psycopg
 
 from kanjo.errors import SystemFailed
 from kanjo.sites.guard import Guard
 from kanjo.sites.names import strip
 from kanjo.sites.policy import keeps_lease
 
+logger = logging.getLogger("kanjo.sites.launcher")
+
 KNOWN_VERSIONS = frozenset({"4.1.5"})
 """Each was read, line by line where it touches the names, and went through the scenario tests."""
 
 SSN = "synchronous_standby_names"
+# What the server itself goes by, whatever is believed to be written.
+IN_FORCE = "SELECT pg_catalog.current_setting('synchronous_standby_names')"
 AGAIN_S = 0.3
 """While the other site is not verified yet, the next loop comes this soon instead of after `loop_wait`."""
 POLL_S = 0.2
@@ -50,8 +58,12 @@ METHODS = (
     Method(LOOP, "Ha", "process_sync_replication", ("self",)),
     Method(SERVER, "", POLLING, ("timeout", "interval")),
     Method(DYNAMIC, "Config", "_validate_and_adjust_timeouts", ("self", "config")),
+    Method(LOOP, "Ha", "run_cycle", ("self",)),
     # not wrapped, but called
     Method(LOOP, "Ha", "wakeup", ("self",)),
+    Method(CONFIG, "ConfigHandler", "write_postgresql_conf", ("self", "configuration")),
+    Method(SERVER, "Postgresql", "query", ("self", "sql", "params", "retry")),
+    Method(SERVER, "Postgresql", "reload", ("self", "block_callbacks")),
 )
 
 
@@ -94,8 +106,9 @@ def install(guard: Guard) -> None:
     # in the order of METHODS: Patroni's modules import each other in a circle that can be entered at one place only
     owners = {method.owner: method.find()[0] for method in METHODS}
     ConfigHandler, Postgresql, Ha = owners["ConfigHandler"], owners["Postgresql"], owners["Ha"]  # noqa: N806 - classes
-    roles = importlib.import_module("patroni.postgresql.misc").PostgresqlRole
-    primary_roles = (roles.PRIMARY, roles.PROMOTED)
+    misc = importlib.import_module("patroni.postgresql.misc")
+    primary_roles = (misc.PostgresqlRole.PRIMARY, misc.PostgresqlRole.PROMOTED)
+    silent = (importlib.import_module("patroni.exceptions").PatroniException, psycopg.Error)
     stock_set = ConfigHandler.set_synchronous_standby_names
     stock_parameters = ConfigHandler.get_server_parameters
     stock_names = Postgresql.synchronous_standby_names
@@ -104,6 +117,7 @@ def install(guard: Guard) -> None:
     server, Config = owners[""], owners["Config"]  # noqa: N806 - a class
     stock_timeouts = Config._validate_and_adjust_timeouts
     stock_polling = getattr(server, POLLING)
+    stock_cycle = Ha.run_cycle
 
     def value(config: Any, wish: str | None) -> str | None:
         return guard.value(wish, is_primary=config._postgresql.role in primary_roles)
@@ -168,11 +182,35 @@ def install(guard: Guard) -> None:
 
     setattr(server, POLLING, polling)
     Config._validate_and_adjust_timeouts = timeouts
+
+    @wraps(stock_cycle)
+    def cycle(self: Any) -> str:
+        """After each loop, on replicas too: what the server goes by is the value, not only what Patroni believes."""
+        said: str = stock_cycle(self)
+        with suppress(*silent):
+            bring_into_force(self.state_handler)
+        return said
+
+    def bring_into_force(server: Any) -> None:
+        """Patroni builds parameters while a server is starting too, and then never writes them: a replica that missed
+        the policy so would be promoted to a primary that waits for nobody.
+        """
+        if server.state != misc.PostgresqlState.RUNNING:
+            return
+        config = server.config
+        set_names(config, guard.wish_behind(config._server_parameters.get(SSN)))
+        wanted = config._server_parameters.get(SSN) or ""
+        if server.query(IN_FORCE, retry=False)[0][0] != wanted:
+            logger.warning("kanjo sites: decision=write-again value=%r", wanted)
+            config.write_postgresql_conf()
+            server.reload()
+
     ConfigHandler.set_synchronous_standby_names = set_names
     ConfigHandler.get_server_parameters = server_parameters
     Postgresql.synchronous_standby_names = read_names
     Postgresql.promote = promote
     Ha.process_sync_replication = sync_step
+    Ha.run_cycle = cycle
 
 
 def _later(wake: Any) -> None:

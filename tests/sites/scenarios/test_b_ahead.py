@@ -14,6 +14,7 @@ import pytest
 from runbook import Runbook
 from waiting import wait_until
 
+from kanjo.sites.names import mode_of
 from kanjo.sites.topology import Node
 
 pytestmark = [pytest.mark.sites, pytest.mark.long, pytest.mark.xdist_group("sites-lab")]
@@ -24,6 +25,7 @@ MAKE = "CREATE TABLE public.batch (id bigint PRIMARY KEY, note text NOT NULL)"
 BATCH = f"INSERT INTO public.batch SELECT n, repeat('x', 60) FROM generate_series(1, {ROWS}) n"  # 10 MB of log
 COUNT = "SELECT count(*) FROM public.batch"
 SENDERS = "SELECT pid FROM pg_stat_replication WHERE application_name = ANY(%s)"
+RULE = "SELECT current_setting('synchronous_standby_names')"
 RECEIVER = "SELECT pid FROM pg_stat_wal_receiver"
 WAITS = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'INSERT INTO public.batch%' AND wait_event = 'SyncRep'"
 FLUSHED = "SELECT (pg_current_wal_flush_lsn() - '0/0')::bigint"
@@ -40,6 +42,7 @@ def test_t15_b_is_ahead_and_its_batch_survives(runbook: Runbook) -> None:
     """
     with runbook.bank.at_work() as customers:
         primary, replicas = _nodes(runbook)
+        assert {mode_of(_one(runbook, node, RULE)) for node in replicas} == {"held"}, "promoted, they would wait"
         _make_table(runbook, primary)
         [b] = _in_step(runbook, "b")
         with _parted(runbook, primary, replicas), _batch(runbook, primary):
