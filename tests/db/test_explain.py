@@ -7,6 +7,11 @@ import pytest
 
 from kanjo import db
 
+# What several hosts said, one after the other.
+FULL = "\n- host: 'b1', port: '5432': FATAL:  could not write init file: No space left on device"
+READ_ONLY = "\n- host: 'a2', port: '5432': session is read-only"
+UNKNOWN = "\n- host: 'a3', port: '5432': FATAL:  database \"x\" does not exist"
+
 
 @pytest.mark.parametrize(
     ("error", "code"),
@@ -29,6 +34,9 @@ from kanjo import db
         (psycopg.OperationalError('FATAL:  role "kanjo_service" does not exist'), "schema-unknown"),
         (psycopg.OperationalError("FATAL:  password authentication failed for user"), "database-login-refused"),
         (psycopg.OperationalError("FATAL:  sorry, too many clients already"), "database-busy"),
+        (psycopg.OperationalError(f"connection failed: read-only{FULL}{READ_ONLY}"), "database-unreachable"),
+        (psycopg.OperationalError(f"connection failed: read-only{READ_ONLY}{UNKNOWN}{FULL}"), "database-unknown"),
+        (psycopg.OperationalError(f"connection failed: No space left on device{FULL}{FULL}"), "disk-full"),
         (psycopg.errors.DivisionByZero("division by zero"), "database-error"),
     ],
 )

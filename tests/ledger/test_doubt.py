@@ -257,6 +257,7 @@ def test_a_server_whose_commits_wait_is_passed_over(
     both = db.Database(url, False, database.server_version)
     with both.named(site.database.name).connect() as connection:
         assert connection.info.host == hosts.split(",")[0]
+    site.owner.execute("CREATE DATABASE only_here")
     site.waits()
     with ThreadPoolExecutor(1) as door:
         asking = door.submit(ledger.post, site.open(), [deposit("c", key(1), ACCOUNT, 5)])
@@ -265,12 +266,14 @@ def test_a_server_whose_commits_wait_is_passed_over(
 
         with pytest.raises(SystemFailed) as alone:
             site.database.connect(to_post=True)
+        with pytest.raises(SystemFailed) as no_other:  # the other server has no such database
+            both.named("only_here").connect(to_post=True)
         with both.connect(to_post=True) as connection:
             found = connection.info.host
         with site.database.connect() as looking:  # whoever only looks is let in
             assert looking.info.host == hosts.split(",")[0]
 
-        assert alone.value.code == "commits-stuck" and alone.value.code in PASSING
+        assert no_other.value.code == alone.value.code == "commits-stuck" and alone.value.code in PASSING
         assert found == hosts.split(",")[1]
         site.alone()
         asking.result(DEADLINE_S)

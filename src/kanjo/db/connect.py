@@ -68,7 +68,8 @@ class Database:
         `to_post`: only where commits are answered. A primary that was cut off from the servers that its commits wait
         for lets everybody in and answers nobody; the next of the URL's hosts is tried, then it is `commits-stuck`.
         """
-        left: str | None = conninfo(self.url, role)
+        whole = conninfo(self.url, role)
+        left: str | None = whole
         while left is not None:
             try:
                 connection = psycopg.connect(left, autocommit=True)
@@ -76,6 +77,8 @@ class Database:
                     connection.autocommit = autocommit
                     return connection
             except psycopg.Error as error:
+                if left != whole:
+                    break  # what keeps the others out is not what the caller waits for
                 raise explain(error) from error
             left = _without(left, connection.info)
             connection.close()

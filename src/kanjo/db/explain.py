@@ -57,9 +57,20 @@ _BY_WORDS = (
     ("does not exist", "3D000"),
 )
 
+_A_TRY = "- host: "
+_NO_ROOM = "53"
+
 
 def _entry(state: str) -> tuple[str, str] | None:
     return _BY_STATE.get(state) or _BY_STATE.get(state[:2])
+
+
+def _state_of(said: str) -> str | None:
+    """By libpq's words. Of several hosts that were tried, one without room of its own says nothing about the others."""
+    tries = [line for line in said.splitlines() if line.startswith(_A_TRY)] or [said]
+    states = [next((state for words, state in _BY_WORDS if words in one), None) for one in tries]
+    told = [state for state in states if state is None or not state.startswith(_NO_ROOM)] or states
+    return next((state for state in told if state is not None), None)
 
 
 def explain(error: psycopg.Error) -> SystemFailed:
@@ -68,7 +79,7 @@ def explain(error: psycopg.Error) -> SystemFailed:
     An error that is not listed keeps its text and the code `database-error`.
     """
     said = str(error).strip()
-    state = error.sqlstate or next((found for words, found in _BY_WORDS if words in said), None)
+    state = error.sqlstate or _state_of(said)
     found = _entry(state) if state else None
     if found is None and state is None and isinstance(error, psycopg.OperationalError):
         found = (

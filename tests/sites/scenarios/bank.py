@@ -17,6 +17,7 @@ from pathlib import Path
 from uuid import UUID
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 from waiting import wait_until
 
 from banks import key
@@ -33,6 +34,8 @@ THINK_S = 0.02
 ITEMS_PER_S = 100.0
 """Slow enough that the cut is in the middle when something breaks."""
 WORKERS = 2
+DOOR, WORKER = "kanjo service", "worker"
+"""The names of their sessions."""
 REPLAY_S_MAX = 20.0
 POSITION = "SELECT pg_current_wal_flush_lsn()"
 HAS_REPLAYED = "SELECT NOT pg_is_in_recovery() OR pg_last_wal_replay_lsn() >= %s::pg_lsn"
@@ -127,7 +130,7 @@ class Bank:
         """A day: customers and a cut are at work while the block runs; afterwards it is finished, and proved."""
         run = self._payday()
         orders = centercut.Orders(ceiling_items_per_s=items_per_s / WORKERS)
-        with centercut.crew_of(self.database, orders, WORKERS) as crew:
+        with centercut.crew_of(self._named(WORKER), orders, WORKERS) as crew:
             customers = self.customers(f"{self._today}")
             try:
                 customers.wait_for_more(20)
@@ -215,6 +218,10 @@ class Bank:
         with self._store() as store:
             [found] = centercut.status(store, [run], datetime.now(UTC))
         return found
+
+    def _named(self, application: str) -> db.Database:
+        url = make_conninfo(self.database.url, application_name=application)
+        return db.Database(url, False, self.database.server_version)
 
     @contextmanager
     def _store(self) -> Iterator[PostgresStore]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import LiteralString
+from typing import Any, LiteralString
 
 import psycopg
 from bank import Bank
@@ -99,6 +100,31 @@ class Runbook:
     def rule(self, site: str) -> str:
         """Whom a commit at that site waits for."""
         return next(one.rule for one in self.look().sites if one.name == site)
+
+    def gate_of(self, node: str) -> list[dict[str, Any]]:
+        """What a node's gate decided, and on what, the latest last."""
+        lines = self.lab.ground.log(node).read_text("utf-8").splitlines()
+        return [json.loads(line) for line in lines if line.startswith('{"at":') and f'"gate":"{node}"' in line]
+
+    def replicates(self, site: str) -> bool:
+        """Whether the site's replication role is let in by the other site's leader, over the link."""
+        return self.why_not_replicates(site) == ""
+
+    def why_not_replicates(self, site: str) -> str:
+        """What keeps it out."""
+        end = self.desk.topology.site(site)
+        try:
+            with psycopg.connect(
+                host=end.link.host,
+                port=end.link.port,
+                user=end.replication_role,
+                passfile=str(self.lab.ground.folder / "pgpass"),
+                replication="true",
+                connect_timeout=2,
+            ):
+                return ""
+        except psycopg.OperationalError as error:
+            return str(error)
 
     def dsn(self, place: str | None = None) -> str:
         """How to reach whoever is primary, in both sites, in one, or the one node."""

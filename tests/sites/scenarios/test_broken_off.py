@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from bank import DOOR, WORKER
 from psycopg.conninfo import make_conninfo
 from runbook import Runbook
 from sessions import BLOWS, Blow, break_off, waiting
@@ -13,7 +14,7 @@ from waiting import ANSWER_S_MAX, wait_until
 
 from banks import key
 from kanjo import db, ledger
-from kanjo.ledger import Batcher, Outcome, OutcomeUnknown, PostgresStore
+from kanjo.ledger import Batcher, Outcome, OutcomeUnknown
 
 pytestmark = [pytest.mark.sites, pytest.mark.long, pytest.mark.xdist_group("sites-lab")]
 
@@ -23,9 +24,8 @@ COUNTER = "counter"
 @contextmanager
 def open_counter(runbook: Runbook, **named: float) -> Iterator[Batcher]:
     """A door of its own, whose sessions bear its name."""
-    url = make_conninfo(runbook.dsn(), application_name=COUNTER)
-    database = db.reach(url, embedded=False)
-    with Batcher(lambda: PostgresStore(database.connect(autocommit=True)), **named) as door:
+    database = db.reach(make_conninfo(runbook.dsn(), application_name=COUNTER), embedded=False)
+    with Batcher(lambda: ledger.store_of(database), **named) as door:
         yield door
 
 
@@ -39,20 +39,21 @@ def test_t22_a_wait_that_is_broken_off_is_in_doubt_until_b_has_it(shared: Runboo
         with open_counter(shared, patience_s=0.0) as hasty, open_counter(shared) as patient:
             shared.lab.cut(blackhole=True)
             for _ in ("the deposit", "its key once more"):
+                for application in (DOOR, WORKER):
+                    break_off(shared, blow, application)
                 told = hasty.submit(asked)
-                break_off(shared, blow, 1, COUNTER)
+                break_off(shared, blow, COUNTER)
                 with pytest.raises(OutcomeUnknown) as doubt:
                     told.result(ANSWER_S_MAX)
                 assert doubt.value.committing
             assert named in bank.keys("a", COUNTER) and named not in bank.keys("b", COUNTER)
-
-            later = patient.submit(asked)
-            wait_until(lambda: waiting(shared, COUNTER), "whoever repeats the key waits")
-            before = customers.count()
-            for _ in range(3):
-                break_off(shared, blow, 3)  # both workers, and one of the customers' door at least
-            wait_until(lambda: len(waiting(shared)) >= 3, "they wait again")
             assert bank.keys("a", customers.name) - bank.keys("b", customers.name)
+
+            before = customers.count()
+            later = patient.submit(asked)
+            for application in (DOOR, WORKER, COUNTER, DOOR, WORKER, COUNTER):
+                break_off(shared, blow, application)
+            wait_until(lambda: waiting(shared, COUNTER), "whoever repeats the key waits")
             assert customers.count() == before and not later.done()
 
             shared.lab.heal()
