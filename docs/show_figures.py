@@ -1,5 +1,5 @@
-"""Write the table of docs/how-to/bench.md from the figures that `kanjo bench all --out docs/figures/bench.json` kept:
-`python docs/show_figures.py`.
+"""Write the tables of figures from what `kanjo bench all --out docs/figures/bench.json` and `kanjo bench sites --out
+docs/figures/sites.json` kept: `python docs/show_figures.py`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 DOCS = Path(__file__).parent
-FIGURES = DOCS / "figures" / "bench.json"
-PAGE = DOCS / "how-to" / "bench.md"
+PAGES = {
+    DOCS / "figures" / "bench.json": DOCS / "how-to" / "bench.md",
+    DOCS / "figures" / "sites.json": DOCS / "explanation" / "two-sites.md",
+}
 TABLE = re.compile(r"(?<=<!-- figures -->\n).*(?=<!-- end of figures -->)", re.DOTALL)
 
 
@@ -56,4 +58,5 @@ def page(text: str, kept: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(PAGE.read_text("utf-8"), json.loads(FIGURES.read_text("utf-8"))), "utf-8")
+    for figures, path in PAGES.items():
+        path.write_text(page(path.read_text("utf-8"), json.loads(figures.read_text("utf-8"))), "utf-8")

@@ -40,6 +40,8 @@ ISSUED = {
     "load": ("higher", 0.5, 0.8),
     "sites-online": ("higher", 0.5, 0.8),
     "sites-cut": ("higher", 0.6, 0.9),
+    "sites-commit-local": ("lower", 2.0, 1.0),
+    "sites-commit-a": ("lower", 2.0, 1.5),
     "sites-commit": ("lower", 2.0, 1.3),
     "sites-database-killed": ("lower", 6.0, 6.0),
     "sites-node-killed": ("lower", 25.0, 10.0),

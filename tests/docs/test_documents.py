@@ -142,10 +142,20 @@ def small_day() -> demo.Figures:
 
 
 def test_the_figures_shown_are_those_that_a_run_kept() -> None:
-    """The table in the page on benches is written from the file beside it, every bench in it."""
+    """Each table of figures is written from the file beside it, every bench in it."""
     module = runpy.run_path(str(ROOT / "docs" / "show_figures.py"))
-    kept = json.loads(module["FIGURES"].read_text("utf-8"))
-    text = module["PAGE"].read_text("utf-8")
+    for figures, path in module["PAGES"].items():
+        kept = json.loads(figures.read_text("utf-8"))
+        text = path.read_text("utf-8")
 
-    assert module["page"](text, kept) == text
+        assert module["page"](text, kept) == text and f"`{kept['benches'][-1]['bench']}`" in text
+
+
+def test_the_silences_are_drawn_from_the_same_figures() -> None:
+    """docs/draw_silences.py draws a panel for each outage, as it is kept."""
+    module = runpy.run_path(str(ROOT / "docs" / "draw_silences.py"))
+
+    picture = module["picture"](json.loads(module["FIGURES"].read_text("utf-8")))
+
+    assert picture == module["PICTURE"].read_text("utf-8") and picture.count("answers</text>") == 5
     assert [figure["bench"] for figure in kept["benches"]] == list(NAMES)

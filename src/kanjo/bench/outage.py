@@ -10,7 +10,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from kanjo import check
 from kanjo.bench.apart import Apart
@@ -19,9 +19,6 @@ from kanjo.bench.cutting import require
 from kanjo.bench.figure import Aim
 from kanjo.bench.task import Crowd, Done, Rest, Served, Waited, Withdraw
 
-if TYPE_CHECKING:
-    from kanjo.sites.operate.plan import Command
-
 ACCOUNTS = 20_000
 CALLERS = 16
 BEFORE_S, AFTER_S = 2.0, 4.0
@@ -29,36 +26,34 @@ BEFORE_S, AFTER_S = 2.0, 4.0
 OPERATOR_S = 1.0
 """So long a lost site is lost before somebody says so."""
 SLICE_S = 0.1
-WELL_S_MAX = 180.0
 SITE, OTHER = "a", "b"
 
 
 class Outage(Bench):
-    """One deed in each round, on sites that are well; `course` counts the answers of each 100 ms."""
+    """One deed a round, on sites that are well; `course` counts the answers of each 100 ms, from 2 s before it."""
 
     unit: ClassVar[str] = "s"
 
     def prepare(self) -> None:
         self._apart = Apart(self.ground, self.ground.size(ACCOUNTS))
-        self._lab, self._desk = self._apart.lab, self._apart.lab.desk()
+        self._lab = self._apart.lab
         self._door = self._apart.hire(self._apart.both)
         self._answered = 0
         self._course: tuple[int, ...] = ()
 
     def subject(self) -> float:
-        self._until_well()
+        self._apart.until("both sites are well", lambda: self._apart.look().is_well)
         numbers = self._apart.bank.numbers
         self._door.ask(Crowd(accounts=len(numbers), callers=CALLERS), Done)
         time.sleep(self.ground.seconds(BEFORE_S))
-        began_s = time.monotonic()
-        self.deed()
+        done_s = self.deed()
         self._door.ask(Withdraw(int(numbers[0])), Waited)
         time.sleep(self.ground.seconds(AFTER_S))
         served = self._door.ask(Rest(), Served)
         require(served.failed == 0, f"{served.failed} of {len(served.waits_us)} transactions were not accepted")
         self._answered += len(served.waits_us) + 1
         heard_s = sorted(came_s + wait_us / 1e6 for came_s, wait_us in zip(served.came_s, served.waits_us, strict=True))
-        self._course = course(heard_s, began_s - self.ground.seconds(BEFORE_S))
+        self._course = course(heard_s, done_s - BEFORE_S)
         self._prove()
         self.mend()
         return self.silence_s(heard_s)
@@ -70,8 +65,8 @@ class Outage(Bench):
         return self._course
 
     @abstractmethod
-    def deed(self) -> None:
-        """Break or move something, to the end of what an operator would wait for."""
+    def deed(self) -> float:
+        """Break or move something, to the end of what an operator would wait for; the moment from which it is felt."""
 
     def mend(self) -> None:
         """Take the harm back."""
@@ -82,29 +77,13 @@ class Outage(Bench):
         return longest_s(heard_s)
 
     def _primary(self) -> str:
-        leader = self._desk.leader(self._desk.topology.site(self._serving()))
+        leader = self._apart.desk.leader(self._apart.desk.topology.site(self._serving()))
         require(leader is not None, "nobody leads the site that serves")
         assert leader is not None
         return leader.name
 
     def _serving(self) -> str:
-        return str(self._desk.register.read().site)
-
-    def _order(self, command: Command, site: str) -> None:
-        """Give an operators' command, both persons' signatures beneath it."""
-        from kanjo.sites.lab.bring_up import signed
-        from kanjo.sites.operate.perform import perform, planned
-        from kanjo.sites.register.entry import digest_of_change
-
-        plan = planned(self._desk, command, site, "bench")
-        assert plan.change is not None
-        perform(self._desk, plan, signed(self._lab.ground, digest_of_change(plan.change)), lambda *_: None)
-
-    def _until_well(self) -> None:
-        from kanjo.sites.operate.look import look
-        from kanjo.sites.operate.waiting import until
-
-        until("every node of both sites is well", lambda: look(self._desk).is_well, within_s=WELL_S_MAX)
+        return str(self._apart.desk.register.read().site)
 
     def _prove(self) -> None:
         with self._apart.both.connect(role="owner", autocommit=True) as connection:
@@ -135,8 +114,9 @@ class DatabaseKilled(Outage):
     name: ClassVar[str] = "sites-database-killed"
     aim: ClassVar[Aim] = Aim(better="lower", must=6.0, aim=6.0)
 
-    def deed(self) -> None:
+    def deed(self) -> float:
         self._lab.kill([f"{self._primary()}.postgres"])
+        return time.monotonic()
 
 
 class NodeKilled(Outage):
@@ -145,8 +125,9 @@ class NodeKilled(Outage):
     name: ClassVar[str] = "sites-node-killed"
     aim: ClassVar[Aim] = Aim(better="lower", must=25.0, aim=10.0)
 
-    def deed(self) -> None:
+    def deed(self) -> float:
         self._lab.kill([self._primary()])
+        return time.monotonic()
 
 
 class NodeFrozen(Outage):
@@ -155,8 +136,9 @@ class NodeFrozen(Outage):
     name: ClassVar[str] = "sites-node-frozen"
     aim: ClassVar[Aim] = Aim(better="lower", must=25.0, aim=10.0)
 
-    def deed(self) -> None:
+    def deed(self) -> float:
         self._lab.freeze([self._primary()])
+        return time.monotonic()
 
 
 class Moved(Outage):
@@ -165,8 +147,10 @@ class Moved(Outage):
     name: ClassVar[str] = "sites-switchover"
     aim: ClassVar[Aim] = Aim(better="lower", must=6.0, aim=3.0)
 
-    def deed(self) -> None:
-        self._order("switchover", OTHER if self._serving() == SITE else SITE)
+    def deed(self) -> float:
+        told_s = time.monotonic()
+        self._apart.order("switchover", OTHER if self._serving() == SITE else SITE)
+        return told_s
 
 
 class SiteLost(Outage):
@@ -175,17 +159,19 @@ class SiteLost(Outage):
     name: ClassVar[str] = "sites-promote"
     aim: ClassVar[Aim] = Aim(better="lower", must=1.5, aim=1.5)
 
-    def deed(self) -> None:
+    def deed(self) -> float:
         self._lab.kill([SITE])
+        lost_s = time.monotonic()
         time.sleep(OPERATOR_S)
         self._told_s = time.monotonic()
-        self._order("promote", OTHER)
+        self._apart.order("promote", OTHER)
+        return lost_s
 
     def mend(self) -> None:
         self._lab.start([SITE])
-        self._order("rejoin", SITE)
-        self._until_well()
-        self._order("switchover", SITE)
+        self._apart.order("rejoin", SITE)
+        self._apart.until("both sites are well", lambda: self._apart.look().is_well)
+        self._apart.order("switchover", SITE)
 
     def silence_s(self, heard_s: Sequence[float]) -> float:
         return min(at_s for at_s in heard_s if at_s > self._told_s) - self._told_s

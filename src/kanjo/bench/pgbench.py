@@ -28,6 +28,11 @@ def best_tps(database: Database, seconds: float) -> float:
     return max(_tps(database, clients, max(1, round(seconds))) for clients in CLIENTS)
 
 
+def lone_ms(database: Database, seconds: float) -> float:
+    """How long one client waits for a transaction, on average."""
+    return 1000 / _tps(database, 1, max(1, round(seconds)))
+
+
 def _tps(database: Database, clients: int, seconds: int) -> float:
     threads = min(clients, os.cpu_count() or 1)
     said = _run(

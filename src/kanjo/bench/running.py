@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from kanjo import db
-from kanjo.bench.apart import SitesCommit, SitesCut, SitesOnline
+from kanjo.bench.apart import SitesCommit, SitesCommitA, SitesCommitLocal, SitesCut, SitesOnline
 from kanjo.bench.bench import Bench, measure
 from kanjo.bench.beside import Before, Long, LongOthers
 from kanjo.bench.cutting import CenterCut, CenterCutScale
@@ -33,6 +33,8 @@ BENCHES: dict[str, type[Bench]] = {
         Load,
         SitesOnline,
         SitesCut,
+        SitesCommitLocal,
+        SitesCommitA,
         SitesCommit,
         DatabaseKilled,
         NodeKilled,

@@ -38,6 +38,8 @@ NAMES = (
 SITES_NAMES = (
     "sites-online",
     "sites-cut",
+    "sites-commit-local",
+    "sites-commit-a",
     "sites-commit",
     "sites-database-killed",
     "sites-node-killed",

@@ -24,8 +24,10 @@ from kanjo.ledger.store import CommitTooWeak, Conflict, Day, OutcomeUnknown, Sto
 from kanjo.ledger.stretch import StretchBook, StretchChanges, StretchWanted
 
 SQL = Queries("kanjo.ledger")
-SILENT_S = 15.0
-"""No commit of a door takes so long. Callers of a frozen server wait so long until another one is asked."""
+SILENT_S = 8.0
+"""No commit of a door takes so long. Callers of a frozen server wait so long until another one is asked: its lease has
+ended by then.
+"""
 DAY_LOCK = 0x4B414E4A4F
 """The advisory lock of the business date: shared by postings, exclusive for `day open` (O-10)."""
 DAY_LOCK_WAIT_MS = 100
