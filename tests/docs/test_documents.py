@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from kanjo import check, demo
-from kanjo.cli.bench import NAMES
+from kanjo.cli.bench import NAMES, SITES_NAMES
 from kanjo.demo.banking_day import Cut, CutPoint, Online
 
 ROOT = Path(__file__).parents[2]
@@ -148,7 +148,8 @@ def test_the_figures_shown_are_those_that_a_run_kept() -> None:
         kept = json.loads(figures.read_text("utf-8"))
         text = path.read_text("utf-8")
 
-        assert module["page"](text, kept) == text and f"`{kept['benches'][-1]['bench']}`" in text
+        assert module["page"](text, kept) == text
+        assert tuple(figure["bench"] for figure in kept["benches"]) in (tuple(NAMES), tuple(SITES_NAMES))
 
 
 def test_the_silences_are_drawn_from_the_same_figures() -> None:
@@ -158,4 +159,3 @@ def test_the_silences_are_drawn_from_the_same_figures() -> None:
     picture = module["picture"](json.loads(module["FIGURES"].read_text("utf-8")))
 
     assert picture == module["PICTURE"].read_text("utf-8") and picture.count("answers</text>") == 5
-    assert [figure["bench"] for figure in kept["benches"]] == list(NAMES)
