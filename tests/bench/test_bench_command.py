@@ -128,7 +128,7 @@ def test_two_sites_are_measured_and_end(durable_server: db.Database, durable_hom
     assert found["value"] > found["yardstick"] == 10.0, "an answer came before the other site can have had the commit"
     [at_work] = killed["measured"]
     assert killed["value"] > 0.2 and 0 in at_work["course"], "nobody can have answered behind a killed database at once"
-    assert at_work["course"][0] > 0 and at_work["course"][-1] > 0
+    assert any(at_work["course"][:20]) and at_work["course"][-1] > 0, "answers before and behind it"
     assert not [line for line in _command_lines() if b"kanjo-bench-" in line and b"/lab/" in line]
 
 

@@ -13,7 +13,7 @@ from kanjo.soak.trends import CALLERS, DRIVER, FIXED, SERVER_ROLE, WORKER, memor
 from kanjo.soak.verdict import MIB
 
 WIDTH, HEIGHT = 760, 130
-POINTS_MAX = 80
+POINTS_MAX = 50
 TABLES_SHOWN = 6
 FONT = "DejaVu Sans, Verdana, sans-serif"
 Row = dict[str, float | str]
