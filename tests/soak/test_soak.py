@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -125,6 +126,7 @@ def test_so_short_a_run_says_that_it_cannot_tell(ran: Ran) -> None:
 def test_figures_and_chart_are_all_it_leaves(ran: Ran) -> None:
     """The server's folder is gone, and the home was not its own to remove."""
     assert ran.chart.startswith("<svg") and len(ran.chart) < 100_000
+    assert re.search(r">0\.\d\d</text>", ran.chart), "places are rounded to tenths of a pixel, what is written is not"
     assert list(ran.home.iterdir()) == []
 
 

@@ -13,7 +13,8 @@ from kanjo.soak.trends import CALLERS, DRIVER, FIXED, SERVER_ROLE, WORKER, memor
 from kanjo.soak.verdict import MIB
 
 WIDTH, HEIGHT = 760, 130
-POINTS_MAX = 50
+POINTS_MAX = 80
+DECADES = [10**power for power in range(-1, 7)]
 TABLES_SHOWN = 6
 FONT = "DejaVu Sans, Verdana, sans-serif"
 Row = dict[str, float | str]
@@ -78,13 +79,13 @@ def chart_of(soaked: Soaked) -> str:
 def smaller(svg: str) -> str:
     """The same picture in a fraction of the bytes: no words for what is drawn anyway, no hundredths of a pixel."""
     svg = re.sub(r' (?:aria-[a-z]+|role|pointer-events)="[^"]*"', "", svg)
-    return re.sub(r"(\d\.\d)\d+", r"\1", svg)
+    return re.sub(r'="[^"]*"', lambda place: re.sub(r"(\d\.\d)\d+", r"\1", place[0]), svg)
 
 
 def _panel(title: str, rows: Iterator[Row], scale: str = "linear") -> dict[str, Any]:
     y: dict[str, Any] = {"field": "value", "type": "quantitative", "title": None, "axis": {"tickCount": 4}}
     if scale == "log":
-        y["scale"] = {"type": "log"}
+        y |= {"scale": {"type": "log"}, "axis": {"values": DECADES}}
     lines = {
         "data": {"values": list(rows)},
         "mark": {"type": "line", "strokeWidth": 1.3},
