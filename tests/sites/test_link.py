@@ -272,8 +272,14 @@ def test_an_end_whose_partner_is_gone_refuses_and_recovers(sites: TwoSites) -> N
 
 
 def test_connections_are_counted_and_bounded(office: Office, tmp_path: Path) -> None:
-    """No more than the limit at once; whoever ends makes room."""
+    """No more than the limit at once, as many as the limit each time; whoever ends makes room."""
     with two_sites(office, tmp_path, connection_count_max=4) as sites:
+        for _ in range(10):
+            callers = [sites.call("a2") for _ in range(4)]
+            assert [caller.ask() for caller in callers] == ["a2:hello"] * 4
+            for caller in callers:
+                caller.close()
+            until(lambda: all(sites.control(site).status().connections == 0 for site in "ab"), "nothing left")
         callers = [sites.call("a2") for _ in range(4)]
         assert all(caller.ask() for caller in callers)
         assert refused(sites, "a2")

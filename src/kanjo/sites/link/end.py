@@ -38,7 +38,7 @@ class End:
         self._servers: list[asyncio.Server] = []
         self._ports: dict[str, int] = {}
         self._carriages: set[Carriage] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._greeting: dict[Side, asyncio.Task[None]] = {}
         self._carried_out_bytes = self._carried_in_bytes = 0
         self._fixed = {one.name: one.address for one in config.services if isinstance(one, Fixed)}
         self._followers = {
@@ -172,14 +172,14 @@ class End:
         return lambda: Side(met)
 
     def _count(self) -> int:
-        return len(self._carriages) + len(self._tasks)
+        return len(self._carriages) + len(self._greeting)
 
     def _begin(self, work: Coroutine[Any, Any, None], side: Side) -> None:
         task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
+        self._greeting[side] = task
 
         def ended(task: asyncio.Task[None]) -> None:
-            self._tasks.discard(task)
+            self._greeting.pop(side, None)
             if side.carriage is None:
                 side.abort()
             if not task.cancelled() and (error := task.exception()) is not None:
@@ -228,6 +228,9 @@ class End:
 
     def _join(self, near: Side | None, far: Side | None, target: tuple[str, str] | None) -> None:
         carriage = Carriage(near, far, valve=lambda: self._valve, target=target, over=self._over)
+        for side in (near, far):
+            if side is not None:
+                self._greeting.pop(side, None)
         self._carriages.add(carriage)
         carriage.begin()
 
@@ -255,6 +258,6 @@ class End:
         for server in self._servers:
             server.close()
         self._servers.clear()
-        for task in list(self._tasks):
+        for task in list(self._greeting.values()):
             task.cancel()
         self._drop(Effect.DROP_ALL)
