@@ -21,6 +21,7 @@ from kanjo.sites.mutual_tls import credentials_in
 from kanjo.sites.node_file import RegisterAddress, read_node_file
 from kanjo.sites.register.server import read_config as read_register
 from kanjo.sites.render import Installed, rendered
+from kanjo.sites.render.dynamic import parameters
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "sites.toml"
 HAPROXY = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
@@ -43,6 +44,16 @@ def test_each_end_of_the_link_meets_the_other(written: Path) -> None:
     assert (a.other, b.other) == (b.listen, a.listen)
     assert (a.peer, b.peer) == ("link-b", "link-a")
     assert [entrance.service for entrance in a.entrances] == [service.name for service in b.services] == ["leader"]
+
+
+def test_the_log_kept_for_a_site_that_is_away_is_chosen(example: Topology) -> None:
+    """In sites.toml; what is not chosen is limited too."""
+    text = EXAMPLE.read_text("utf-8")
+    chosen = read_topology(text.replace("log_kept_gib_max = 64", "log_kept_gib_max = 200"))
+    silent = read_topology(text.replace("log_kept_gib_max", "# "))
+
+    limits = [parameters(one, one.sites[0], Installed())["max_slot_wal_keep_size"] for one in (example, chosen, silent)]
+    assert limits == ["64GB", "200GB", "64GB"]
 
 
 def test_the_register_knows_both_sites(written: Path) -> None:

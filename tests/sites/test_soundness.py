@@ -96,6 +96,8 @@ def test_the_example_is_sound(example: Topology) -> None:
         (policy(retry_timeout_s=2), "R4", "policy.retry_timeout_s"),
         (policy(loop_wait_s=0), "R4", "policy.loop_wait_s"),
         (policy(archive="archive"), "R10", "policy.archive"),
+        (policy(log_kept_gib_max=-1), "R10", "policy.log_kept_gib_max"),
+        (policy(log_kept_gib_max=1), "R10", "policy.log_kept_gib_max"),
         (lambda found: replace(found, sites=found.sites[:1]), "R1", "sites"),
         (lambda found: replace(found, operating="c"), "R1", "operating"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 
 from kanjo.sites.operate.standing import (
     Follower,
@@ -179,3 +180,65 @@ def test_a_node_that_follows_nobody_is_named() -> None:
     lonely = site_b(nodes=(NodeFacts(name="b1", told={"role": "replica", "state": "stopped"}),), leader=None)
 
     assert "b1 follows nobody now (stopped)" in standing(register(), (site_a(), lonely)).warnings
+
+
+MIB = 1 << 20
+
+
+def kept(kept_mib: int, left_mib: int, *followers: Follower, log_from: int = 0) -> SiteFacts:
+    """a keeps so much log for b, and so much more may come."""
+    database = LeaderFacts(
+        writes=True,
+        position=200 * MIB,
+        followers=followers,
+        slot_bytes=kept_mib * MIB,
+        slot_left_bytes=left_mib * MIB,
+        log_from=log_from,
+    )
+    return site_a(mode="detached", database=database)
+
+
+def standing_at(position: int) -> SiteFacts:
+    """b1 follows nobody any more and has log up to there; started again, it knows only what it has replayed."""
+    told = {"role": "replica", "state": "running", "timeline": 1}
+    xlog = {"received_location": 0, "replayed_location": position}
+    return site_b(nodes=(NodeFacts(name="b1", told=told | {"xlog": xlog}),))
+
+
+@pytest.mark.parametrize(
+    ("kept_mib", "left_mib", "warning"),
+    [
+        (40, 60, None),
+        (
+            60,
+            40,
+            "site a keeps 60 MiB of log for the other site and drops it after 40 MiB more: that site must be copied "
+            "anew then",
+        ),
+        (
+            110,
+            -10,
+            "site a keeps 110 MiB of log for the other site and drops it at its next checkpoint: that site must be "
+            "copied anew then",
+        ),
+    ],
+)
+def test_a_slot_is_told_when_half_of_its_limit_is_spent(kept_mib: int, left_mib: int, warning: str | None) -> None:
+    """In time to bring the other site back, and when it is nearly too late."""
+    found = standing(register("detached"), (kept(kept_mib, left_mib), standing_at(199 * MIB)))
+
+    assert [told for told in found.warnings if "keeps" in told] == ([] if warning is None else [warning])
+
+
+def test_a_site_whose_log_was_dropped_is_told() -> None:
+    """By where it is, not by the slot, which Patroni makes anew within a second."""
+    told = "site b cannot follow: the log it needs was dropped; every node there must be copied anew"
+
+    def warnings(a: SiteFacts, b: SiteFacts) -> tuple[str, ...]:
+        return standing(register("detached"), (a, b)).warnings
+
+    log_from = 96 * MIB
+    assert told in warnings(kept(0, 100, log_from=log_from), standing_at(95 * MIB))
+    assert told not in warnings(kept(0, 100, log_from=log_from), standing_at(96 * MIB))
+    assert told not in warnings(kept(0, 100, following("b1"), log_from=log_from), standing_at(95 * MIB))
+    assert told not in warnings(kept(0, 100, log_from=log_from), standing_at(0))

@@ -38,7 +38,7 @@ def test_the_example_is_read(example: Topology) -> None:
 
 
 def test_a_lab_says_so() -> None:
-    """`lab` is the one thing that may be left out."""
+    """`lab` may be left out, as may what has a default."""
     assert read_topology("lab = true\n" + EXAMPLE).lab
 
 

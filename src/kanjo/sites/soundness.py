@@ -28,6 +28,7 @@ _LOOPBACK = re.compile(r"localhost|127\.\d+\.\d+\.\d+|::1")
 NODES_OPERATING_MIN = 3
 NODES_STANDBY_MIN = 2
 ETCD_MEMBERS_MIN = 3
+LOG_KEPT_GIB_MIN = 2
 
 
 class Violation(msgspec.Struct, frozen=True):
@@ -173,6 +174,16 @@ def _times(topology: Topology) -> Iterator[Violation]:
         yield Violation("R4", "policy.ttl_s", wrong, "lengthen ttl_s or shorten the others")
 
 
+def _log_kept(topology: Topology) -> Iterator[Violation]:
+    """R10: no limit at all (-1, to PostgreSQL) lets a site that is away fill the other one's disk."""
+    kept_gib = topology.policy.log_kept_gib_max
+    if kept_gib < LOG_KEPT_GIB_MIN:
+        wrong = f"{kept_gib} GiB of log are kept for a site that is away"
+        yield Violation(
+            "R10", "policy.log_kept_gib_max", wrong, f"keep at least {LOG_KEPT_GIB_MIN}, what always stays on a disk"
+        )
+
+
 def _places_taken_once(topology: Topology) -> Iterator[Violation]:
     """R1: no two things listen at one place or write into one directory, in a lab neither."""
     for (host, port), places in _grouped(_listening(topology)):
@@ -252,6 +263,7 @@ _CHECKS: tuple[Callable[[Topology], Iterator[Violation]], ...] = (
     _copies,
     _votes,
     _times,
+    _log_kept,
     _places_taken_once,
     _paths_whole,
     _reachable,

@@ -93,13 +93,17 @@ class Register(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What both sites agree on. `mode` is the one set at the end of bring-up; `archive` keeps the log for backups."""
+    """What both sites agree on. `mode` is the one set at the end of bring-up; `archive` keeps the log for backups.
+
+    `log_kept_gib_max`: so much log is kept for a site that is away; beyond it the site is copied anew when it is back.
+    """
 
     mode: Mode
     ttl_s: int
     loop_wait_s: int
     retry_timeout_s: int
     archive: str
+    log_kept_gib_max: int = 64
 
 
 class Topology(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ from waiting import wait_until
 
 from kanjo.sites.lab import Lab
 from kanjo.sites.lab.bring_up import signed
+from kanjo.sites.lab.ground import read_record
 from kanjo.sites.operate.look import look
 from kanjo.sites.operate.perform import perform, planned
 from kanjo.sites.operate.plan import Command, Plan
@@ -135,6 +137,26 @@ class Runbook:
         given = conninfo_to_dict(whole)
         given |= {"host": ",".join(n.host for n in nodes), "port": ",".join(str(n.port) for n in nodes)}
         return make_conninfo(**given)
+
+    def copy_anew(self, site: str) -> None:
+        """As docs/how-to/site-away.md says: its first node is copied over the link, the others from that one."""
+        end, made = self.desk.topology.site(site), read_record(self.lab.ground)
+        self.lab.kill([node.name for node in end.nodes])
+        for node in end.nodes:
+            shutil.rmtree(node.data)
+        first = end.nodes[0]
+        spawning = made.account.spawning()
+        spawning["env"] |= {"PGPASSFILE": str(self.lab.ground.host / "etc" / first.name / "pgpass")}
+        address = ["-h", end.link.host, "-p", str(end.link.port), "-U", end.replication_role]
+        command = [f"{made.postgresql_bin}/pg_basebackup", *address, "-D", first.data, "-c", "fast", "-S", end.slot]
+        subprocess.run(command, check=True, **spawning)
+        self.lab.start([first.name])
+        wait_until(lambda: self.state_of(first.name) == "streaming", f"{first.name} follows")
+        self.lab.start([node.name for node in end.nodes])
+
+    def state_of(self, name: str) -> str:
+        """What a node does, by its Patroni."""
+        return next(node.state for node in self.look().nodes if node.name == name)
 
     def plan(self, command: Command, site: str, reason: str = "scenario") -> Plan:
         return planned(self.desk, command, site, reason)

@@ -9,7 +9,7 @@ import psycopg
 
 from kanjo.errors import KanjoError
 from kanjo.sites.operate.desk import Desk
-from kanjo.sites.operate.sql import FOLLOWERS, IN_RECOVERY, RULE, SLOT
+from kanjo.sites.operate.sql import FOLLOWERS, IN_RECOVERY, LOG_FROM, RULE, SLOT
 from kanjo.sites.operate.standing import (
     Follower,
     LeaderFacts,
@@ -94,13 +94,16 @@ def read_leader(desk: Desk, node: Node, slot: str) -> LeaderFacts | None:
             for name, state, sync, lag, seconds in connection.execute(FOLLOWERS)
         )
         rule = connection.execute(RULE).fetchone()
-        kept = connection.execute(SLOT, (slot,)).fetchone()
-        assert rule is not None
+        kept_bytes, left_bytes = connection.execute(SLOT, (slot,)).fetchone() or (None, None)
+        log_from = connection.execute(LOG_FROM).fetchone()
+        assert rule is not None and log_from is not None
         return LeaderFacts(
             writes=True,
             rule=rule[0],
             position=rule[2],
             followers=followers,
-            slot_bytes=None if kept is None else kept[1],
+            slot_bytes=kept_bytes,
+            slot_left_bytes=left_bytes,
+            log_from=log_from[0],
         )
     return None

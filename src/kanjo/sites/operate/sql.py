@@ -24,9 +24,18 @@ SELECT current_setting('synchronous_standby_names'),
 # Whether a role is barred.
 CAN_LOGIN = "SELECT rolcanlogin FROM pg_roles WHERE rolname = %s"
 
-# The log that is kept for the other site.
+# The log that is kept for the other site, and how much more may come before it is dropped (T25).
 SLOT = """
-SELECT active, coalesce(pg_wal_lsn_diff(pg_current_wal_flush_lsn(), restart_lsn), 0)::bigint
+SELECT pg_wal_lsn_diff(pg_current_wal_flush_lsn(), restart_lsn)::bigint AS kept_bytes,
+       safe_wal_size AS left_bytes
 FROM pg_replication_slots
 WHERE slot_name = %s
+"""
+
+# Where the log on the server's disk begins: the file of the lowest number, on whichever timeline.
+LOG_FROM = """
+SELECT min(('x' || substr(name, 9, 8))::bit(32)::bigint * 4294967296
+           + ('x' || substr(name, 17, 8))::bit(32)::bigint * pg_size_bytes(current_setting('wal_segment_size')))
+FROM pg_ls_waldir()
+WHERE name ~ '^[0-9A-F]{24}$'
 """

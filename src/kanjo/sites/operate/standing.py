@@ -32,13 +32,18 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LeaderFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the database of a site's leader says; `position` only of one that takes writes."""
+    """What the database of a site's leader says; everything else only of one that takes writes.
+
+    `log_from`: the position where the log on its disk begins.
+    """
 
     writes: bool
     rule: str = ""
     position: int | None = None
     followers: tuple[Follower, ...] = ()
     slot_bytes: int | None = None
+    slot_left_bytes: int | None = None
+    log_from: int | None = None
 
 
 class SiteFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,7 +85,11 @@ class NodeStanding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SiteStanding(msgspec.Struct, frozen=True, kw_only=True):
-    """A site as a whole. `writes`: its leader takes writes, whatever the register says of it."""
+    """A site as a whole. `writes`: its leader takes writes, whatever the register says of it.
+
+    `slot_bytes`: the log that it keeps for the other site; `slot_left_bytes`: how much more it may write before that
+    is dropped. `is_behind_log`: the site itself, a standby, lacks log that the primary has no more.
+    """
 
     name: str
     serving: bool
@@ -90,6 +99,8 @@ class SiteStanding(msgspec.Struct, frozen=True, kw_only=True):
     rule: str
     link: str | None
     slot_bytes: int | None
+    slot_left_bytes: int | None
+    is_behind_log: bool
 
 
 class Loss(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,7 +135,7 @@ def standing(register: RegisterFacts | None, sites: tuple[SiteFacts, ...]) -> St
     writing = next((site.name for site in sites if site.database is not None and site.database.writes), None)
     primary = next((site for site in sites if site.name == (serving or writing)), None)
     nodes = tuple(_node(site, node, primary) for site in sites for node in site.nodes)
-    told = tuple(_site(site, serving) for site in sites)
+    told = tuple(_site(site, serving, primary) for site in sites)
     return Standing(
         register=register,
         sites=told,
@@ -154,7 +165,7 @@ def loss(register: RegisterFacts | None, sites: tuple[SiteStanding, ...], nodes:
     return Loss(nothing=False, bytes=best.lag_bytes, seconds=best.lag_s, why=why)
 
 
-def _site(site: SiteFacts, serving: str | None) -> SiteStanding:
+def _site(site: SiteFacts, serving: str | None, primary: SiteFacts | None) -> SiteStanding:
     database = site.database
     return SiteStanding(
         name=site.name,
@@ -165,7 +176,21 @@ def _site(site: SiteFacts, serving: str | None) -> SiteStanding:
         rule="" if database is None else database.rule,
         link=site.link,
         slot_bytes=None if database is None else database.slot_bytes,
+        slot_left_bytes=None if database is None else database.slot_left_bytes,
+        is_behind_log=_is_behind_log(site, primary),
     )
+
+
+def _is_behind_log(site: SiteFacts, primary: SiteFacts | None) -> bool:
+    """Whether no node of a standby site can go on from where it is; false while that is not known."""
+    database = None if primary is None or primary.name == site.name else primary.database
+    if database is None or database.log_from is None:
+        return False
+    own = {node.name for node in site.nodes}
+    xlogs = [(node.told or {}).get("xlog") or {} for node in site.nodes]
+    reached = max((int(x.get(f"{how}_location") or 0) for x in xlogs for how in ("received", "replayed")), default=0)
+    streams = any(follower.name in own and follower.streaming for follower in database.followers)
+    return not streams and 0 < reached < database.log_from
 
 
 def _node(site: SiteFacts, node: NodeFacts, primary: SiteFacts | None) -> NodeStanding:
@@ -228,6 +253,14 @@ def _warnings(
             yield "the other site was not seen on this timeline yet: no answer leaves"
         if site.link not in (None, "open"):
             yield f"the link is {site.link} at site {site.name}"
+        if site.is_behind_log:
+            yield f"site {site.name} cannot follow: the log it needs was dropped; every node there must be copied anew"
+        if site.slot_bytes is not None and site.slot_left_bytes is not None and site.slot_bytes > site.slot_left_bytes:
+            left = f"after {_mib(site.slot_left_bytes)} more" if site.slot_left_bytes > 0 else "at its next checkpoint"
+            yield (
+                f"site {site.name} keeps {_mib(site.slot_bytes)} of log for the other site and drops it {left}: that "
+                "site must be copied anew then"
+            )
     if register is not None and register.mode == "detached":
         yield f"detached since epoch {register.epoch}: {register.reason}"
     for node in nodes:
@@ -237,3 +270,7 @@ def _warnings(
             yield f"{node.name} does not answer"
         elif node.role in ("replica", "standby-leader") and node.state != "streaming":
             yield f"{node.name} follows nobody now ({node.state})"
+
+
+def _mib(count_bytes: int) -> str:
+    return f"{count_bytes >> 20:,} MiB"

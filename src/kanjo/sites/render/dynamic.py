@@ -68,7 +68,7 @@ def parameters(topology: Topology, site: Site, installed: Installed) -> dict[str
         "wal_keep_size": "2GB",
         "max_wal_senders": "12",
         "max_replication_slots": "12",
-        "max_slot_wal_keep_size": "64GB",
+        "max_slot_wal_keep_size": f"{topology.policy.log_kept_gib_max}GB",
         "hot_standby": "on",
         "password_encryption": "scram-sha-256",
         "archive_mode": "on",
