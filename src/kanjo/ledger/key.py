@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import msgspec
 
 _DECODER = msgspec.msgpack.Decoder(UUID)
 _SIXTEEN_BYTES = b"\xc4\x10"
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _VERSION_AND_VARIANT = 7 << 76 | 2 << 62
 
 
@@ -29,6 +30,6 @@ def new_key(at: datetime, *, bits: Callable[[int], int] = secrets.randbits) -> U
     `at` has a zone. Within the millisecond they are ordered by 4096ths of it, then not at all.
     """
     assert at.tzinfo is not None
-    milliseconds, microseconds = int(at.timestamp()) * 1000 + at.microsecond // 1000, at.microsecond % 1000
+    milliseconds, microseconds = divmod((at - _EPOCH) // _MICROSECOND, 1000)
     number = milliseconds << 80 | microseconds * 4096 // 1000 << 64 | bits(62) | _VERSION_AND_VARIANT
     return uuid_of(number.to_bytes(16, "big"))
