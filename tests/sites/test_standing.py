@@ -15,6 +15,7 @@ from kanjo.sites.operate.standing import (
     RegisterFacts,
     SiteFacts,
     Standing,
+    Vote,
     standing,
 )
 from kanjo.sites.topology import Mode
@@ -95,7 +96,21 @@ def test_out_of_step_no_answer_leaves_so_nothing_is_lost() -> None:
 
     assert found.loss.nothing and found.loss.why == "no answer leaves: the other site is not in step"
     assert node(found, "b1") == ("silent", False, None)
-    assert found.warnings == ("b1 does not answer",)
+    assert found.warnings == ("no answer leaves: no node of the other site is in step", "b1 does not answer")
+
+
+def test_a_lost_vote_is_said_before_it_stops_the_site() -> None:
+    """One of three: nothing happens, and none is to spare. Two: no node can lead, and that is why."""
+
+    def votes(*silent: str) -> tuple[Vote, ...]:
+        return tuple(Vote(name, name not in silent) for name in ("etcd-a1", "etcd-a2", "etcd-a3"))
+
+    def told(*silent: str) -> tuple[str, ...]:
+        return standing(register(), (site_a(following("b1"), votes=votes(*silent)), site_b())).warnings
+
+    assert told() == ()
+    assert told("etcd-a1") == ("site a can spare no more vote: etcd-a1 silent",)
+    assert told("etcd-a1", "etcd-a3") == ("site a has no quorum, so no node of it can lead: etcd-a1, etcd-a3 silent",)
 
 
 def test_detached_says_how_much() -> None:

@@ -36,6 +36,31 @@ def status(desk: DeskOption = None) -> Reply:
     return Reply(msgspec.to_builtins(found), _shown(found))
 
 
+@app.command(epilog=example("kanjo sites history", "kanjo sites history --json"))
+def history(desk: DeskOption = None) -> Reply:
+    """Show every change of the register: who signed it and why. All of it is proved anew.
+
+    The register's public key is shown to be compared with the one that was noted when the register was made.
+    """
+    from kanjo.sites.register.entry import read_history
+
+    register = desk_of(desk).register
+    public_key = register.public_key()
+    entries, state = read_history(register.history(), public_key)
+    rows: list[list[object]] = []
+    for entry in entries:
+        change = msgspec.to_builtins(entry.content.change)
+        what = [change["change"], change.get("site", ""), change.get("mode", "")]
+        loss = "accepts loss" if change.get("accepts_loss") else ""
+        by = " and ".join(one.person for one in entry.content.by)
+        rows.append(
+            [str(entry.content.epoch), entry.content.at, " ".join(filter(None, [*what, loss])), by, change["reason"]]
+        )
+    content = {"public_key": public_key, "epoch": state.epoch, "entries": msgspec.to_builtins(entries)}
+    facts = Facts({"proved": f"{len(entries)} entries", "the register's public key": public_key})
+    return Reply(content, [Table(["epoch", "at", "change", "signed by", "reason"], rows), facts])
+
+
 @app.command(epilog=example("kanjo sites check --topology sites.toml"))
 def check(topology: TopologyOption) -> Reply:
     """Check that a topology can keep R1 to R11; exit status 1 with every violation when it cannot."""
@@ -83,7 +108,17 @@ def _shown(found: Standing) -> list[Part]:
     return [
         Facts(facts),
         Table(
-            ["site", "serves", "takes writes", "policy", "link", "log kept for the other", "a commit waits for"], sites
+            [
+                "site",
+                "serves",
+                "takes writes",
+                "policy",
+                "link",
+                "votes",
+                "log kept for the other",
+                "a commit waits for",
+            ],
+            sites,
         ),
         Table(["site", "node", "role", "state", "in step", "timeline", "behind bytes", "behind s"], nodes),
         *(f"WARNING: {warning}" for warning in found.warnings),
@@ -103,7 +138,8 @@ def _site_row(site: SiteStanding, *, known: bool) -> list[object]:
     kept = "-" if site.slot_bytes is None else site.slot_bytes
     serves = "yes" if site.serving else "no"
     words = [serves if known else "?", "yes" if site.writes else "no", site.mode or "-", site.link or "-"]
-    return [site.name, *words, kept, site.rule or "-"]
+    votes = f"{sum(vote.answers for vote in site.votes)} of {len(site.votes)}"
+    return [site.name, *words, votes, kept, site.rule or "-"]
 
 
 def _node_row(node: NodeStanding) -> list[object]:

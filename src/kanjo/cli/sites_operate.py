@@ -12,7 +12,7 @@ from kanjo.cli.arguments import example
 from kanjo.cli.printing import say
 from kanjo.cli.reply import Facts, Reply, Table
 from kanjo.cli.signing import read_signature, signature_of
-from kanjo.errors import WrongUsage
+from kanjo.errors import SystemFailed, WrongUsage
 
 if TYPE_CHECKING:
     from kanjo.sites.operate.desk import Desk
@@ -184,9 +184,13 @@ def _command(
         lines.append({"step": name, "site": where, "how": how})
         say(f"{name}{where and f' {where}'}: {how}")
 
+    def waits(step: Step, limit_s: float) -> None:
+        name, where = name_of(step), getattr(step, "site", "")
+        say(f"{name}{where and f' {where}'}: not yet, for {limit_s:g} s at most")
+
     try:
-        perform(desk, plan, signatures, tell)
-    except KeyboardInterrupt:
+        perform(desk, plan, signatures, tell, waits)
+    except (KeyboardInterrupt, SystemFailed):
         say("Give the same command with the same reason again: it goes on where it was interrupted.")
         raise
     state = desk.register.read()

@@ -18,7 +18,7 @@ from kanjo.sites.link.control import LinkControl
 from kanjo.sites.mutual_tls import Credentials
 from kanjo.sites.person import read_persons
 from kanjo.sites.register.client import RegisterClient
-from kanjo.sites.topology import Node, Site, Topology
+from kanjo.sites.topology import EtcdMember, Node, Site, Topology
 from kanjo.sites.topology_file import read_topology_file
 
 REST_S = 3.0
@@ -67,6 +67,10 @@ class Desk:
         """Whether the node holds its site's lock, as primary or as leader of a standby."""
         return self._rest(node, "GET", "/leader")[0] == http.client.OK
 
+    def votes(self, member: EtcdMember) -> bool:
+        """Whether a member of a quorum answers; one that has lost the others says so, which is an answer too."""
+        return _asked(member.host, member.client_port, "GET", "/health")[0] != 0
+
     def leader(self, site: Site) -> Node | None:
         """The node that leads a site, if one does."""
         return next((node for node in site.nodes if self.leads(node)), None)
@@ -109,20 +113,15 @@ class Desk:
 
     def _rest(self, node: Node, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
         """Status and body; 0 for silence."""
-        connection = http.client.HTTPConnection(node.host, node.rest_port, timeout=REST_S)
         try:
             headers = {"Content-Type": "application/json"}
             if body is not None:
                 word = Path(self._file.rest_password).read_text("utf-8").strip()
                 pair = base64.b64encode(f"{self._file.rest_user}:{word}".encode()).decode()
                 headers["Authorization"] = f"Basic {pair}"
-            connection.request(method, path, body, headers)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        except (OSError, http.client.HTTPException):
+        except OSError:
             return 0, b""
-        finally:
-            connection.close()
+        return _asked(node.host, node.rest_port, method, path, body, headers)
 
 
 def read_desk(path: Path) -> Desk:
@@ -132,6 +131,21 @@ def read_desk(path: Path) -> Desk:
     except (OSError, msgspec.DecodeError) as error:
         raise WrongUsage("bad-config", f"{path}: {error}.", path=str(path)) from error
     return Desk(file)
+
+
+def _asked(
+    host: str, port: int, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+) -> tuple[int, bytes]:
+    """Status and body; 0 for silence."""
+    connection = http.client.HTTPConnection(host, port, timeout=REST_S)
+    try:
+        connection.request(method, path, body, dict(headers or {}))
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    except (OSError, http.client.HTTPException):
+        return 0, b""
+    finally:
+        connection.close()
 
 
 def _object(text: bytes) -> dict[str, Any] | None:

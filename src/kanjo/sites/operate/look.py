@@ -17,6 +17,7 @@ from kanjo.sites.operate.standing import (
     RegisterFacts,
     SiteFacts,
     Standing,
+    Vote,
     standing,
 )
 from kanjo.sites.policy import is_standby, policy_of
@@ -50,18 +51,20 @@ def read_register(desk: Desk) -> RegisterFacts | None:
 
 
 def read_site(desk: Desk, site: Site) -> SiteFacts:
-    """What a site's nodes, its leader's database and its end of the link say, all asked at once."""
+    """What a site's nodes, its leader's database, its votes and its end of the link say, all asked at once."""
     with ThreadPoolExecutor(WORKERS_MAX) as crew:
         tellings = crew.map(lambda node: desk.ask(node, "/patroni"), site.nodes)
         writings = crew.map(lambda node: _writes(desk, node), site.nodes)
         leadings = crew.map(desk.leads, site.nodes)
         configurations = crew.map(desk.configuration, site.nodes)
+        answers = crew.map(desk.votes, site.etcd)
         nodes = tuple(
             NodeFacts(name=node.name, told=told, writes=writes)
             for node, told, writes in zip(site.nodes, tellings, writings, strict=True)
         )
         leader = next((node for node, yes in zip(site.nodes, list(leadings), strict=True) if yes), None)
         dynamic = next((found for found in configurations if found is not None), None)
+        votes = tuple(Vote(member.name, answer) for member, answer in zip(site.etcd, answers, strict=True))
     link = None
     with contextlib.suppress(KanjoError):
         link = desk.link(site.name).status().mode.value
@@ -73,6 +76,7 @@ def read_site(desk: Desk, site: Site) -> SiteFacts:
         leader=None if leader is None else leader.name,
         database=None if leader is None else read_leader(desk, leader, desk.topology.other(site.name).slot),
         link=link,
+        votes=votes,
     )
 
 

@@ -33,6 +33,7 @@ ALLOW_LOGIN = "ALTER ROLE {} LOGIN"
 REFUSE_LOGIN = "ALTER ROLE {} NOLOGIN"
 
 Tell = Callable[[Step, str], None]
+Waits = Callable[[Step, float], None]
 
 
 def planned(desk: Desk, command: Command, site: str, reason: str, *, accepts_loss: bool = False) -> Plan:
@@ -54,8 +55,10 @@ def _entered_last(desk: Desk) -> AnyChange | None:
     return entries[-1].content.change if entries else None
 
 
-def perform(desk: Desk, plan: Plan, by: Sequence[Signature], tell: Tell) -> None:
+def perform(desk: Desk, plan: Plan, by: Sequence[Signature], tell: Tell, waits: Waits = lambda *_: None) -> None:
     """Do it. The signatures are proved before anything is touched, unless the register has entered this plan already.
+
+    `waits` is told once of each step that takes longer, with the seconds that it may take.
 
     Errors: those of `require_two`, what the register refuses, `not-in-time`, `site-unreachable`.
     """
@@ -67,7 +70,13 @@ def perform(desk: Desk, plan: Plan, by: Sequence[Signature], tell: Tell) -> None
             tell(step, "already so")
             continue
         performing.do(step)
-        until(f"the step {name_of(step)}", partial(performing.is_done, step), within_s=_limit_s(step))
+        limit_s = _limit_s(step)
+        until(
+            f"the step {name_of(step)}",
+            partial(performing.is_done, step),
+            within_s=limit_s,
+            meanwhile=partial(waits, step, limit_s),
+        )
         tell(step, "done")
 
 

@@ -46,6 +46,13 @@ class LeaderFacts(msgspec.Struct, frozen=True, kw_only=True):
     log_from: int | None = None
 
 
+class Vote(msgspec.Struct, frozen=True):
+    """A member of a site's quorum (R4)."""
+
+    name: str
+    answers: bool
+
+
 class SiteFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What was found of a site; None for what did not answer. `mode` is the policy in its own configuration."""
 
@@ -56,6 +63,7 @@ class SiteFacts(msgspec.Struct, frozen=True, kw_only=True):
     leader: str | None = None
     database: LeaderFacts | None = None
     link: str | None = None
+    votes: tuple[Vote, ...] = ()
 
 
 class RegisterFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +109,7 @@ class SiteStanding(msgspec.Struct, frozen=True, kw_only=True):
     slot_bytes: int | None
     slot_left_bytes: int | None
     is_behind_log: bool
+    votes: tuple[Vote, ...]
 
 
 class Loss(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,7 +162,7 @@ def loss(register: RegisterFacts | None, sites: tuple[SiteStanding, ...], nodes:
     if serving is None:
         return Loss(nothing=True, bytes=0, seconds=0.0, why="no site was appointed yet")
     if register.mode == "required" and serving.mode in ("required", None):
-        waits = any(node.in_step and node.site != serving.name for node in nodes)
+        waits = _waits_across(serving, nodes)
         why = "an answer waits for the other site" if waits else "no answer leaves: the other site is not in step"
         return Loss(nothing=True, bytes=0, seconds=0.0, why=why)
     behind = [node for node in nodes if node.site != serving.name and node.lag_bytes is not None]
@@ -163,6 +172,11 @@ def loss(register: RegisterFacts | None, sites: tuple[SiteStanding, ...], nodes:
     best = min(behind, key=lambda node: node.lag_bytes or 0)
     why = f"site {serving.name} answers alone; {best.name} is this far behind"
     return Loss(nothing=False, bytes=best.lag_bytes, seconds=best.lag_s, why=why)
+
+
+def _waits_across(serving: SiteStanding, nodes: tuple[NodeStanding, ...]) -> bool:
+    """Whether a commit of the serving site gets a node of the other one."""
+    return any(node.in_step and node.site != serving.name for node in nodes)
 
 
 def _site(site: SiteFacts, serving: str | None, primary: SiteFacts | None) -> SiteStanding:
@@ -178,6 +192,7 @@ def _site(site: SiteFacts, serving: str | None, primary: SiteFacts | None) -> Si
         slot_bytes=None if database is None else database.slot_bytes,
         slot_left_bytes=None if database is None else database.slot_left_bytes,
         is_behind_log=_is_behind_log(site, primary),
+        votes=site.votes,
     )
 
 
@@ -251,6 +266,8 @@ def _warnings(
             yield f"the register says {register.mode}, site {site.name} itself says {site.mode}"
         if site.serving and REMOTE_UNVERIFIED in site.rule:
             yield "the other site was not seen on this timeline yet: no answer leaves"
+        elif site.serving and site.writes and site.mode == "required" and not _waits_across(site, nodes):
+            yield "no answer leaves: no node of the other site is in step"
         if site.link not in (None, "open"):
             yield f"the link is {site.link} at site {site.name}"
         if site.is_behind_log:
@@ -261,6 +278,12 @@ def _warnings(
                 f"site {site.name} keeps {_mib(site.slot_bytes)} of log for the other site and drops it {left}: that "
                 "site must be copied anew then"
             )
+        silent = [vote.name for vote in site.votes if not vote.answers]
+        spare = len(site.votes) // 2 - len(silent)
+        if silent and spare < 0:
+            yield f"site {site.name} has no quorum, so no node of it can lead: {', '.join(silent)} silent"
+        elif silent:
+            yield f"site {site.name} can spare {spare or 'no'} more vote: {', '.join(silent)} silent"
     if register is not None and register.mode == "detached":
         yield f"detached since epoch {register.epoch}: {register.reason}"
     for node in nodes:

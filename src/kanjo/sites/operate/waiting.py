@@ -11,12 +11,23 @@ import psycopg
 from kanjo.errors import SystemFailed
 
 Found = TypeVar("Found")
-POLL_S = 0.1
+POLL_S, PATIENCE_S = 0.1, 3.0
 
 
-def until(what: str, find: Callable[[], Found | None], *, within_s: float, see: str = "") -> Found:
-    """What `find` gives once it is true; a database that does not answer yet is no answer. Error: `not-in-time`."""
-    until_s = time.monotonic() + within_s
+def until(
+    what: str,
+    find: Callable[[], Found | None],
+    *,
+    within_s: float,
+    see: str = "",
+    meanwhile: Callable[[], None] | None = None,
+) -> Found:
+    """What `find` gives once it is true; a database that does not answer yet is no answer. Error: `not-in-time`.
+
+    `meanwhile` is called once, when it takes long enough for somebody to ask himself what is going on.
+    """
+    begun_s = time.monotonic()
+    until_s = begun_s + within_s
     last = ""
     while True:
         try:
@@ -24,6 +35,9 @@ def until(what: str, find: Callable[[], Found | None], *, within_s: float, see: 
                 return found
         except psycopg.Error as error:
             last = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if meanwhile is not None and time.monotonic() > begun_s + PATIENCE_S:
+            meanwhile()
+            meanwhile = None
         if time.monotonic() > until_s:
             told = f" (last: {last})" if last else ""
             raise SystemFailed(
