@@ -18,7 +18,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from waiting import wait_until
 
 from kanjo.sites.lab import Lab
-from kanjo.sites.lab.bring_up import signed
+from kanjo.sites.lab.bring_up import healthy, signed
 from kanjo.sites.lab.ground import read_record
 from kanjo.sites.operate.look import look
 from kanjo.sites.operate.perform import perform, planned
@@ -78,6 +78,10 @@ class Runbook:
     def _serving_node(self, site: str) -> str | None:
         return next((one.leader for one in self.look().sites if one.name == site and one.writes), None)
 
+    def nodes(self) -> list[str]:
+        """Of both sites."""
+        return [node.name for _, node in self.desk.topology.nodes()]
+
     def node(self, name: str) -> Node:
         """The node of that name."""
         return next(node for _, node in self.desk.topology.nodes() if node.name == name)
@@ -89,11 +93,21 @@ class Runbook:
                 cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else []
 
+    def said(self, part: str, words: str) -> bool:
+        """Whether that stands in a part's log."""
+        return words in self.lab.ground.log(part).read_text("utf-8", errors="replace")
+
     def takes_writes(self, name: str) -> bool:
         """Whether that node's database does, whatever its Patroni says; one that is silent does not."""
         with suppress(psycopg.Error):
             return self.sql(name, IN_RECOVERY) == [(False,)]
         return False
+
+    def votes(self, name: str) -> bool:
+        """Whether a member of a quorum knows a leader."""
+        members = [member for site in self.desk.topology.sites for member in site.etcd]
+        member = next(member for member in members if member.name == name)
+        return healthy(member.host, member.client_port)
 
     def in_step(self, site: str) -> list[str]:
         """The nodes of a site that a commit waits for."""

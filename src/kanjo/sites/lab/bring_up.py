@@ -149,11 +149,12 @@ def _has_role(desk: Desk, site: Site) -> bool:
 
 def _until_quorum(ground: Ground, site: Site) -> None:
     for member in site.etcd:
-        healthy = partial(_healthy, member.host, member.client_port)
-        until(f"{member.name} has a leader", healthy, within_s=SERVICE_S, see=str(ground.log(member.name)))
+        has_leader = partial(healthy, member.host, member.client_port)
+        until(f"{member.name} has a leader", has_leader, within_s=SERVICE_S, see=str(ground.log(member.name)))
 
 
-def _healthy(host: str, port: int) -> bool:
+def healthy(host: str, port: int) -> bool:
+    """Whether a member of a quorum knows a leader."""
     connection = http.client.HTTPConnection(host, port, timeout=1)
     try:
         connection.request("GET", "/health")
