@@ -38,9 +38,6 @@ PARAMETERS = {
     "max_wal_size": "512MB",
     "autovacuum_max_workers": "2",
     "unix_socket_directories": "",
-    # statements and rows hold names and amounts: they never reach a log
-    "log_min_error_statement": "panic",
-    "log_error_verbosity": "terse",
 }
 """Five servers in little memory; nothing that safety hangs on."""
 
