@@ -90,7 +90,7 @@ def clear_data(ground: Ground) -> None:
 
 
 def _topology_text(ground: Ground) -> str:
-    host, ports = ground.host, iter(_free_ports(40))
+    host, ports = ground.host, iter(free_ports(40))
     lines = [
         'operating = "a"\nlab = true\n',
         '[policy]\nmode = "required"\nttl_s = 8\nloop_wait_s = 1\nretry_timeout_s = 3',
@@ -120,7 +120,7 @@ def _topology_text(ground: Ground) -> str:
     return "\n".join(lines)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that nobody has now; all are held until the last is found, so that they differ."""
     with ExitStack() as held:
         found = []
