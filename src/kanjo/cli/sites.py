@@ -83,15 +83,35 @@ def render(
     """
     found = sound(topology)
     from kanjo.sites.render import rendered
+    from kanjo.sites.render.hosts import TOPOLOGY
 
     files = rendered(found)
-    for file in files:
-        writable(out / file.path)
-        with written(out / file.path) as text:
-            text.write(file.text)
-    listed = [{"path": file.path, "host": file.host, "place": file.place, "secret": file.secret} for file in files]
-    content = {"out": str(out), "files": listed}
-    return Reply(content, [Facts({"written": len(files), "into": str(out), "begin with": str(out / "README.md")})])
+    texts = {file.path: file.text for file in files} | {TOPOLOGY: topology.read_text("utf-8")}
+    for path, content in texts.items():
+        writable(out / path)
+        with written(out / path) as text:
+            text.write(content)
+    listed = [{"path": file.path, "hosts": file.hosts, "place": file.place, "secret": file.secret} for file in files]
+    told = {"out": str(out), "files": listed}
+    return Reply(told, [Facts({"written": len(texts), "into": str(out), "begin with": str(out / "README.md")})])
+
+
+@app.command(epilog=example("kanjo sites pack --topology sites.toml --out installed"))
+def pack(
+    topology: TopologyOption,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", file_okay=False, help="As of `kanjo sites render`.")],
+) -> Reply:
+    """Make an archive for each host, of all that belongs there with owners and modes; unpacked there at / by root.
+
+    Refused while an example is not filled in, a certificate is missing, or fewer than two persons have their public
+    keys in DIR/persons.
+    """
+    from kanjo.sites.pack import pack
+
+    packed = pack(sound(topology), out)
+    rows: list[list[object]] = [[one.host, str(one.archive), one.file_count] for one in packed]
+    content = {"out": str(out), "archives": msgspec.to_builtins(packed, enc_hook=str)}
+    return Reply(content, [Table(["host", "archive, which holds secrets", "files"], rows)])
 
 
 def _shown(found: Standing) -> list[Part]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -21,7 +21,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from kanjo.errors import SystemFailed, WrongUsage
 from kanjo.sites.mutual_tls import Credentials, credentials_in
 from kanjo.sites.new_file import write_new
-from kanjo.sites.render.link import link_name
+from kanjo.sites.render import Installed
+from kanjo.sites.render.desk import DESK
+from kanjo.sites.render.hosts import Party, parties
 from kanjo.sites.topology import Topology
 
 AUTHORITY = "authority"
@@ -86,23 +88,18 @@ def issue_all(topology: Topology, authority: Path, out: Path, *, now: datetime) 
     if not (authority / f"{AUTHORITY}.crt").exists():
         make_authority(authority, now=now)
     found = []
-    for folder, name, hosts in _parties(topology):
-        certificate = out / folder / f"{name}.crt"
+    for party in parties(topology, Installed()):
+        certificate = out / party.folder / f"{party.name}.crt"
         is_new = not certificate.exists()
         if is_new:
-            issue(authority, name, hosts, into=out / folder, now=now)
-        found.append(Issued(name, certificate, is_new))
+            issue(authority, party.name, _named(party), into=out / party.folder, now=now)
+        found.append(Issued(party.name, certificate, is_new))
     return tuple(found)
 
 
-def _parties(topology: Topology) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """Folder, name and hosts of each."""
-    for site, node in topology.nodes():
-        yield f"{site.name}/{node.name}", node.name, (node.host,)
-    for site in topology.sites:
-        yield f"{site.name}/link", link_name(site), (site.link.host,)
-    yield "register", "register", (topology.register.host,)
-    yield "operator", "operator", ()
+def _named(party: Party) -> tuple[str, ...]:
+    """The host that others call; nobody calls the desk."""
+    return () if party.host == DESK else (party.host,)
 
 
 def _subject(name: str) -> x509.Name:

@@ -23,6 +23,7 @@ Key = TypeVar("Key")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,30}")
 _ROLE = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _NAMESPACE = re.compile(r"/[a-z0-9-]+/")
+_SYSTEM_FOLDERS = frozenset(map(PurePosixPath, ("/", "/etc", "/home", "/mnt", "/opt", "/srv", "/var", "/var/lib")))
 _LOOPBACK = re.compile(r"localhost|127\.\d+\.\d+\.\d+|::1")
 
 NODES_OPERATING_MIN = 3
@@ -200,6 +201,10 @@ def _places_taken_once(topology: Topology) -> Iterator[Violation]:
 
 def _paths_whole(topology: Topology) -> Iterator[Violation]:
     """R10: what is installed and rebuilt by script is named from the root."""
+    for _, directory, place in _directories(topology):
+        if directory.parent in _SYSTEM_FOLDERS:
+            wrong = f"{directory.parent} around it is the system's, and services write beside their data"
+            yield Violation("R10", place, wrong, "write it as /var/lib/kanjo/a1")
     paths = [(place, str(directory)) for _, directory, place in _directories(topology)]
     paths += [("policy.archive", topology.policy.archive), ("link.authority", topology.link_authority)]
     for site in topology.sites:

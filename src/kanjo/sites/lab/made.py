@@ -38,9 +38,6 @@ PARAMETERS = {
     "max_wal_size": "512MB",
     "autovacuum_max_workers": "2",
     "unix_socket_directories": "",
-    # statements and rows hold names and amounts: they never reach a log
-    "log_min_error_statement": "panic",
-    "log_error_verbosity": "terse",
 }
 """Five servers in little memory; nothing that safety hangs on."""
 
@@ -93,7 +90,7 @@ def clear_data(ground: Ground) -> None:
 
 
 def _topology_text(ground: Ground) -> str:
-    host, ports = ground.host, iter(_free_ports(40))
+    host, ports = ground.host, iter(free_ports(40))
     lines = [
         'operating = "a"\nlab = true\n',
         '[policy]\nmode = "required"\nttl_s = 8\nloop_wait_s = 1\nretry_timeout_s = 3',
@@ -123,7 +120,7 @@ def _topology_text(ground: Ground) -> str:
     return "\n".join(lines)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that nobody has now; all are held until the last is found, so that they differ."""
     with ExitStack() as held:
         found = []

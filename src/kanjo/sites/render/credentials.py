@@ -1,4 +1,4 @@
-"""The two files with secrets, as examples to fill in on the hosts: a topology never holds a password."""
+"""The files with secrets, as examples to fill in: a topology never holds a password."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ from kanjo.sites.render.installed import Installed
 from kanjo.sites.topology import Node, Site
 
 FILL_IN = "CHANGE-ME"
+"""Stands where a password goes; what follows it is the role, so that one list of passwords fills in every file."""
+REST_USER = "operator"
+
+
+def fill_in(role: str) -> str:
+    """What a role's password replaces."""
+    return f"{FILL_IN}-{role}"
 
 
 def environment_example(site: Site, installed: Installed) -> str:
@@ -14,13 +21,13 @@ def environment_example(site: Site, installed: Installed) -> str:
         "SUPERUSER": installed.superuser,
         "REPLICATION": site.replication_role,
         "REWIND": installed.rewind_role,
-        "RESTAPI": "operator",
+        "RESTAPI": REST_USER,
     }
     lines = [
         f"# {site.credentials}: mode 0600, owned by root (systemd reads it). The same on all hosts of this site only."
     ]
     for name, user in users.items():
-        lines += [f"PATRONI_{name}_USERNAME={user}", f"PATRONI_{name}_PASSWORD={FILL_IN}"]
+        lines += [f"PATRONI_{name}_USERNAME={user}", f"PATRONI_{name}_PASSWORD={fill_in(user)}"]
     return "\n".join(lines) + "\n"
 
 
@@ -29,8 +36,13 @@ def passfile_example(site: Site, node: Node, installed: Installed) -> str:
     here, link = f"{node.host}:{node.port}", f"{site.link.host}:{site.link.port}"
     lines = [
         f"# {installed.of(node.name, 'pgpass')}: mode 0600, owned by {installed.user}.",
-        f"{here}:*:{installed.superuser}:{FILL_IN}",
-        f"{here}:*:{site.replication_role}:{FILL_IN}",
-        f"{link}:*:{site.replication_role}:{FILL_IN}",
+        pass_line(here, installed.superuser),
+        pass_line(here, site.replication_role),
+        pass_line(link, site.replication_role),
     ]
     return "\n".join(lines) + "\n"
+
+
+def pass_line(server: str, role: str) -> str:
+    """A line of libpq's passfile, for every database of a server."""
+    return f"{server}:*:{role}:{fill_in(role)}"

@@ -71,6 +71,8 @@ def parameters(topology: Topology, site: Site, installed: Installed) -> dict[str
         "max_slot_wal_keep_size": f"{topology.policy.log_kept_gib_max}GB",
         "hot_standby": "on",
         "password_encryption": "scram-sha-256",
+        "log_min_error_statement": "panic",  # statements and rows hold names and amounts: they never reach a log
+        "log_error_verbosity": "terse",
         "archive_mode": "on",
         "archive_command": archive_command(archive),
         **installed.parameters,

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import msgspec
 
 from kanjo.sites.render import systemd
-from kanjo.sites.render.credentials import FILL_IN, environment_example, passfile_example
+from kanjo.sites.render.credentials import environment_example, passfile_example
+from kanjo.sites.render.desk import DESK, desk_file, desk_passfile_example, rest_password_example, roles_example
 from kanjo.sites.render.etcd import etcd_file
 from kanjo.sites.render.haproxy import haproxy_file
 from kanjo.sites.render.installed import Installed
@@ -19,13 +20,17 @@ UNITS = "/etc/systemd/system"
 
 
 class File(msgspec.Struct, frozen=True):
-    """A text, its path below the output folder, and its host and place there; `secret` ones are filled in there."""
+    """A text, its path below the output folder, and its hosts and place there.
+
+    A `secret` one is an example: filled in, it stands under its path without the ending.
+    """
 
     path: str
-    host: str
+    hosts: tuple[str, ...]
     place: str
     text: str
     secret: bool = False
+    owner: str = "root"
 
 
 def rendered(topology: Topology, installed: Installed | None = None) -> tuple[File, ...]:
@@ -34,80 +39,71 @@ def rendered(topology: Topology, installed: Installed | None = None) -> tuple[Fi
     files = [file for site in topology.sites for file in _of_site(topology, site, found)]
     register = topology.register.host
     text = register_file(topology, found)
-    files.append(File("register/register.json", register, found.of("register", "register.json"), text))
+    files.append(File("register/register.json", (register,), found.of("register", "register.json"), text))
     files.append(_unit("register", register, "kanjo-register", systemd.register_unit(found)))
-    return (File("README.md", "", "", _readme(topology, files, found)), *files)
+    files += _of_desk(topology, found)
+    return (File("README.md", (), "", _readme(topology, files)), *files)
 
 
 def _of_site(topology: Topology, site: Site, installed: Installed) -> Iterator[File]:
     for node in site.nodes:
-        at = f"{site.name}/{node.name}"
-        yield File(
-            f"{at}/patroni.yml",
-            node.host,
-            installed.of(node.name, "patroni.yml"),
-            patroni_file(topology, site, node, installed),
-        )
-        yield _unit(at, node.host, f"kanjo-patroni-{node.name}", systemd.patroni_unit(site, node, installed))
-        passfile = passfile_example(site, node, installed)
-        yield File(f"{at}/pgpass.example", node.host, installed.of(node.name, "pgpass"), passfile, secret=True)
+        at, host = f"{site.name}/{node.name}", node.host
+        text = patroni_file(topology, site, node, installed)
+        yield File(f"{at}/patroni.yml", (host,), installed.of(node.name, "patroni.yml"), text)
+        yield _unit(at, host, f"kanjo-patroni-{node.name}", systemd.patroni_unit(site, node, installed))
+        passfile, place = passfile_example(site, node, installed), installed.of(node.name, "pgpass")
+        yield File(f"{at}/pgpass.example", (host,), place, passfile, secret=True, owner=installed.user)
     for member in site.etcd:
-        at = f"{site.name}/{member.name}"
-        yield File(f"{at}/etcd.yml", member.host, installed.of(member.name, "etcd.yml"), etcd_file(site, member))
+        at, place = f"{site.name}/{member.name}", installed.of(member.name, "etcd.yml")
+        yield File(f"{at}/etcd.yml", (member.host,), place, etcd_file(site, member))
         yield _unit(at, member.host, f"kanjo-{member.name}", systemd.etcd_unit(site, member, installed))
     at, host = f"{site.name}/haproxy", site.haproxy.host
-    yield File(f"{at}/haproxy.cfg", host, installed.of(f"haproxy-{site.name}", "haproxy.cfg"), haproxy_file(site))
+    yield File(f"{at}/haproxy.cfg", (host,), installed.of(f"haproxy-{site.name}", "haproxy.cfg"), haproxy_file(site))
     yield _unit(at, host, f"kanjo-haproxy-{site.name}", systemd.haproxy_unit(site, installed))
     at, host = f"{site.name}/link", site.link.host
     text = link_file(topology, site, installed)
-    yield File(f"{at}/link.json", host, installed.of(link_name(site), "link.json"), text)
+    yield File(f"{at}/link.json", (host,), installed.of(link_name(site), "link.json"), text)
     yield _unit(at, host, f"kanjo-{link_name(site)}", systemd.link_unit(site, installed))
-    every = ", ".join(dict.fromkeys(node.host for node in site.nodes))
+    every = tuple(dict.fromkeys(node.host for node in site.nodes))
     example = environment_example(site, installed)
     yield File(f"{site.name}/credentials.env.example", every, site.credentials, example, secret=True)
 
 
+def _of_desk(topology: Topology, installed: Installed) -> Iterator[File]:
+    yield File(f"{DESK}/desk.json", (DESK,), installed.at_desk("desk.json"), desk_file(topology, installed))
+    for name, text in (
+        ("pgpass", desk_passfile_example(topology, installed)),
+        ("rest.password", rest_password_example()),
+        ("roles.sql", roles_example(topology)),
+    ):
+        yield File(f"{DESK}/{name}.example", (DESK,), installed.at_desk(name), text, secret=True)
+
+
 def _unit(at: str, host: str, name: str, text: str) -> File:
-    return File(f"{at}/{name}.service", host, f"{UNITS}/{name}.service", text)
+    return File(f"{at}/{name}.service", (host,), f"{UNITS}/{name}.service", text)
 
 
 _README = """\
 # What goes where
 
-Written by `kanjo sites render` for {sites}. Every host also needs Kanjo with its extra `sites` behind
-`{python}`, and its own certificate of the authority `{authority}` beside its files
-(`kanjo sites certificates`): `NODE/NODE.crt` and `.key` for a node, the same for `register`,
-and for an end of the link those that `sites.toml` names.
+Written by `kanjo sites render` for {sites}; docs/how-to/two-clouds.md goes on from here.
 
-| File here | Host | Place there |
-|---|---|---|
+| File here | Host | Place there | Owner |
+|---|---|---|---|
 {rows}
 
-Files ending in `.example` hold no password: fill in each `{fill_in}` on the host, store it under the place named above,
-mode 0600. Each replication role has a password of its own; those of `{superuser}` and `{rewind}` are the database's,
-and so the same at both sites.
-
-`{data}` is owned by `{user}`, mode 0700, and the archive `{archive}` has a folder for each of {scopes}.
+Files ending in `.example` hold no password: each is filled in, a password for every `CHANGE-ME-ROLE`, and kept beside
+itself without the ending. Each role has one password everywhere. `kanjo sites certificates` adds certificates, and
+`kanjo sites pack` makes an archive for each host, with owners and modes, of all that belongs there and nothing else.
 
 After a change of `sites.toml`, render again. What stands under `bootstrap.dcs` in a `patroni.yml` is read once, at the
 first bring-up; later it is changed with `patronictl edit-config`.
 """
 
 
-def _readme(topology: Topology, files: list[File], installed: Installed) -> str:
-    rows = [f"| `{file.path}` | {file.host} | `{file.place}` |" for file in files]
+def _readme(topology: Topology, files: list[File]) -> str:
+    rows = [f"| `{file.path}` | {', '.join(file.hosts)} | `{file.place}` | {file.owner} |" for file in files]
     return _README.format(
         sites=" and ".join(f"site {site.name} ({site.cloud})" for site in topology.sites),
-        python=installed.python,
-        authority=topology.link_authority,
         rows="\n".join(rows),
-        fill_in=FILL_IN,
-        superuser=installed.superuser,
-        rewind=installed.rewind_role,
-        user=installed.user,
-        data="` and the other folders of data under `".join(
-            sorted({node.data.rsplit("/", 1)[0] for _, node in topology.nodes()})
-        ),
-        archive=topology.policy.archive,
-        scopes=" and ".join(f"`{site.scope}`" for site in topology.sites),
     )

@@ -13,9 +13,10 @@ Watchdog: TypeAlias = Literal["off", "automatic", "required"]
 class Installed(msgspec.Struct, frozen=True, kw_only=True):
     """The usual places of a production host; a lab has others.
 
-    `run` holds the control sockets of the link, `state` what its ends remember, `persons` the public keys of those who
-    may sign. `watchdog`: with `required`, a hung Patroni's host is reset before its lease is anybody else's
-    (pitfall 8). `parameters` stand over ours, such as memory and connections, which depend on the host.
+    `desk` is on the administrator's terminal, all else on hosts. `run` holds the control sockets of the link, `state`
+    what its ends remember, `persons` the public keys of those who may sign. `watchdog`: with `required`, a hung
+    Patroni's host is reset before its lease is anybody else's (pitfall 8). `parameters` stand over ours, such as memory
+    and connections, which depend on the host.
     """
 
     python: str = "/opt/kanjo/bin/python"
@@ -23,6 +24,7 @@ class Installed(msgspec.Struct, frozen=True, kw_only=True):
     run: str = "/run/kanjo"
     state: str = "/var/lib/kanjo"
     persons: str = "/etc/kanjo/sites/persons"
+    desk: str = "/etc/kanjo/desk"
     user: str = "postgres"
     postgresql_bin: str = "/usr/lib/postgresql/18/bin"
     etcd: str = "/usr/bin/etcd"
@@ -36,3 +38,7 @@ class Installed(msgspec.Struct, frozen=True, kw_only=True):
     def of(self, name: str, file: str) -> str:
         """A file of one node or service."""
         return f"{self.folder}/{name}/{file}"
+
+    def at_desk(self, file: str) -> str:
+        """A file of the desk."""
+        return f"{self.desk}/{file}"
