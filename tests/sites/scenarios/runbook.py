@@ -153,7 +153,7 @@ class Runbook:
         return make_conninfo(**given)
 
     def copy_anew(self, site: str) -> None:
-        """As docs/how-to/two-sites-runbook.md says: its first node is copied over the link, the others from that one."""
+        """As the runbook says: its first node is copied over the link, the others from that one."""
         end, made = self.desk.topology.site(site), read_record(self.lab.ground)
         self.lab.kill([node.name for node in end.nodes])
         for node in end.nodes:
