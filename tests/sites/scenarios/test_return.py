@@ -1,4 +1,4 @@
-"""A lost site returns node by node, and goes back to work."""
+"""A lost site returns node by node, and a primary that slept through the loss of its office wakes up."""
 
 from __future__ import annotations
 
@@ -19,14 +19,24 @@ def _lost_with_log_that_b_has_not(runbook: Runbook) -> str:
     return was
 
 
+def _others(runbook: Runbook, than: str) -> list[str]:
+    """The other nodes of a."""
+    return [node.name for node in runbook.desk.topology.site("a").nodes if node.name != than]
+
+
+def _starts_alone(runbook: Runbook, node: str) -> None:
+    """The one node of a, and everything there that is none."""
+    beside = [part.name for part in runbook.lab.status().parts if part.site == "a" and part.kind != "node"]
+    runbook.lab.start([*beside, node])
+
+
 def _returns_staged(runbook: Runbook, first: str) -> None:
     """One node of a, then the order, then the others, and the way back."""
-    with_first = [part.name for part in runbook.lab.status().parts if part.site == "a" and part.kind != "node"]
-    runbook.lab.start([*with_first, first])
+    _starts_alone(runbook, first)
     runbook.order("rejoin", "a", "cloud a is back")
     assert runbook.serves() == ("b", "required") and runbook.in_step("a") == [first]
 
-    runbook.lab.start([node.name for node in runbook.desk.topology.site("a").nodes if node.name != first])
+    runbook.lab.start(_others(runbook, first))
     runbook.until_well()
 
 
@@ -44,3 +54,35 @@ def test_t21_a_returns_node_by_node_and_is_rewound(runbook: Runbook) -> None:
         runbook.order("switchover", "a", "back home")
         customers.wait_for_more(20)
         assert runbook.serves() == ("a", "required")
+
+
+def test_a_frozen_primary_that_wakes_up_after_b_was_promoted_is_fenced(runbook: Runbook) -> None:
+    """It slept longer than its lease, and nobody of a may take its place: awake, it answers nobody; then it rejoins."""
+    bank = runbook.bank
+    with bank.at_work() as customers:
+        was = runbook.leader("a")
+        assert was is not None
+        at_a = bank.customers("at-a", runbook.dsn("a"))
+        try:
+            at_a.wait_for_more(20)
+            runbook.lab.freeze([was])
+            runbook.order("promote", "b", "the primary of cloud a does not answer")
+            customers.wait_for_more(20)
+            others = _others(runbook, was)
+            wait_until(lambda: any(runbook.said(name, "register-names-b") for name in others), "the gate of a refuses")
+            runbook.lab.thaw([was])
+            customers.wait_for_more(100)
+            before = at_a.count()
+            customers.wait_for_more(100)
+            assert at_a.count() == before
+
+            runbook.lab.kill([was])  # it may lead a again and take writes, which it waits for in vain
+            runbook.order("rejoin", "a", "cloud a is awake")
+            customers.wait_for_more(20)
+            runbook.lab.start([was])
+            runbook.until_well()
+            assert at_a.count() == before
+        finally:
+            at_a.leave()
+        assert bank.lost(at_a, "a") == bank.lost(at_a, "b") == set()
+    bank.prove([customers.history, at_a.history])
