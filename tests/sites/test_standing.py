@@ -16,6 +16,8 @@ from kanjo.sites.operate.standing import (
     SiteFacts,
     Standing,
     Vote,
+    does_not_start,
+    how_to_copy,
     standing,
 )
 from kanjo.sites.topology import Mode
@@ -195,6 +197,16 @@ def test_a_node_that_follows_nobody_is_named() -> None:
     lonely = site_b(nodes=(NodeFacts(name="b1", told={"role": "replica", "state": "stopped"}),), leader=None)
 
     assert "b1 follows nobody now (stopped)" in standing(register(), (site_a(), lonely)).warnings
+
+
+def test_who_cannot_be_started_is_told_with_the_way_out() -> None:
+    """Patroni would try it for ever; a person moves its folder aside."""
+    stuck = {"role": "replica", "state": "start failed"}
+    found = standing(register(), (site_a(), site_b(leader=None, nodes=(NodeFacts(name="b1", told=stuck),))))
+
+    assert does_not_start(stuck)
+    assert not does_not_start(None) and not does_not_start(stuck | {"state": "starting"})
+    assert how_to_copy("b1") in found.warnings and not [told for told in found.warnings if "follows nobody" in told]
 
 
 MIB = 1 << 20

@@ -184,9 +184,9 @@ def _command(
         lines.append({"step": name, "site": where, "how": how})
         say(f"{name}{where and f' {where}'}: {how}")
 
-    def waits(step: Step, limit_s: float) -> None:
+    def waits(step: Step, line: str) -> None:
         name, where = name_of(step), getattr(step, "site", "")
-        say(f"{name}{where and f' {where}'}: not yet, for {limit_s:g} s at most")
+        say(f"{name}{where and f' {where}'}: {line}")
 
     try:
         perform(desk, plan, signatures, tell, waits)

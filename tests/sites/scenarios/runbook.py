@@ -21,7 +21,7 @@ from kanjo.sites.lab import Lab
 from kanjo.sites.lab.bring_up import healthy, signed
 from kanjo.sites.lab.ground import read_record
 from kanjo.sites.operate.look import look
-from kanjo.sites.operate.perform import perform, planned
+from kanjo.sites.operate.perform import Waits, perform, planned
 from kanjo.sites.operate.plan import Command, Plan
 from kanjo.sites.operate.sql import IN_RECOVERY
 from kanjo.sites.operate.standing import Standing
@@ -178,10 +178,10 @@ class Runbook:
     def sign(self, plan: Plan) -> list[Signature]:
         return [] if plan.change is None else signed(self.lab.ground, digest_of_change(plan.change))
 
-    def order(self, command: Command, site: str, reason: str = "scenario") -> list[str]:
+    def order(self, command: Command, site: str, reason: str = "scenario", waits: Waits = lambda *_: None) -> list[str]:
         """Give the command with both signatures; returns its log."""
         plan, log = self.plan(command, site, reason), []
-        perform(self.desk, plan, self.sign(plan), lambda step, how: log.append(f"{type(step).__name__}: {how}"))
+        perform(self.desk, plan, self.sign(plan), lambda step, how: log.append(f"{type(step).__name__}: {how}"), waits)
         return log
 
 

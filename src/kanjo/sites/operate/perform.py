@@ -6,7 +6,7 @@ One line for each decision: the step, and whether it was so already or was done 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import assert_never
 
@@ -19,7 +19,7 @@ from kanjo.sites.operate.desk import Desk
 from kanjo.sites.operate.look import look, read_leader
 from kanjo.sites.operate.plan import Command, Plan, Step, made
 from kanjo.sites.operate.sql import CAN_LOGIN, IN_RECOVERY
-from kanjo.sites.operate.standing import Follower, LeaderFacts
+from kanjo.sites.operate.standing import Follower, LeaderFacts, does_not_start, how_to_copy
 from kanjo.sites.operate.waiting import until
 from kanjo.sites.person import Signature, require_two
 from kanjo.sites.policy import KEY, is_standby, policy_of
@@ -33,7 +33,7 @@ ALLOW_LOGIN = "ALTER ROLE {} LOGIN"
 REFUSE_LOGIN = "ALTER ROLE {} NOLOGIN"
 
 Tell = Callable[[Step, str], None]
-Waits = Callable[[Step, float], None]
+Waits = Callable[[Step, str], None]
 
 
 def planned(desk: Desk, command: Command, site: str, reason: str, *, accepts_loss: bool = False) -> Plan:
@@ -58,7 +58,7 @@ def _entered_last(desk: Desk) -> AnyChange | None:
 def perform(desk: Desk, plan: Plan, by: Sequence[Signature], tell: Tell, waits: Waits = lambda *_: None) -> None:
     """Do it. The signatures are proved before anything is touched, unless the register has entered this plan already.
 
-    `waits` is told once of each step that takes longer, with the seconds that it may take.
+    `waits` is told of each step that takes longer, with the seconds that it may take and what somebody must do for it.
 
     Errors: those of `require_two`, what the register refuses, `not-in-time`, `site-unreachable`.
     """
@@ -70,12 +70,11 @@ def perform(desk: Desk, plan: Plan, by: Sequence[Signature], tell: Tell, waits: 
             tell(step, "already so")
             continue
         performing.do(step)
-        limit_s = _limit_s(step)
         until(
             f"the step {name_of(step)}",
             partial(performing.is_done, step),
-            within_s=limit_s,
-            meanwhile=partial(waits, step, limit_s),
+            within_s=_limit_s(step),
+            meanwhile=partial(_tell_once, performing, step, waits, set()),
         )
         tell(step, "done")
 
@@ -83,6 +82,13 @@ def perform(desk: Desk, plan: Plan, by: Sequence[Signature], tell: Tell, waits: 
 def name_of(step: Step) -> str:
     """The step's name as plans spell it."""
     return str(step.__struct_config__.tag)
+
+
+def _tell_once(performing: _Performing, step: Step, waits: Waits, told: set[str]) -> None:
+    for line in performing.waits_for(step):
+        if line not in told:
+            told.add(line)
+            waits(step, line)
 
 
 def _limit_s(step: Step) -> float:
@@ -133,6 +139,14 @@ class _Performing:
                 return self._can_login(site) is True
             case _:
                 assert_never(step)
+
+    def waits_for(self, step: Step) -> Iterator[str]:
+        """What is to be said while it is not done."""
+        yield f"not yet, for {_limit_s(step):g} s at most"
+        if isinstance(step, plans.AwaitFollows | plans.AwaitInStep):
+            for node in self._desk.topology.other(step.site).nodes:
+                if does_not_start(self._desk.ask(node, "/patroni")):
+                    yield f"{how_to_copy(node.name)} Its folder is {node.data}."
 
     def do(self, step: Step) -> None:
         """Do it, or begin to; what only waits does nothing."""

@@ -10,6 +10,7 @@ import msgspec
 from kanjo.sites.names import REMOTE_UNVERIFIED
 from kanjo.sites.topology import Mode
 
+START_FAILED = "start failed"  # Patroni's word
 Role: TypeAlias = Literal["primary", "standby-leader", "replica", "silent"]
 
 
@@ -291,8 +292,23 @@ def _warnings(
             yield f"{node.name}'s Patroni is gone and its database takes writes: who is connected there waits in vain"
         elif node.role == "silent":
             yield f"{node.name} does not answer"
+        elif node.state == START_FAILED:
+            yield how_to_copy(node.name)
         elif node.role in ("replica", "standby-leader") and node.state != "streaming":
             yield f"{node.name} follows nobody now ({node.state})"
+
+
+def does_not_start(told: dict[str, Any] | None) -> bool:
+    """Whether a node's Patroni says so of its database: it tries on and on, and rewinds it no second time."""
+    return (told or {}).get("state") == START_FAILED
+
+
+def how_to_copy(name: str) -> str:
+    """What a person does with a node that can neither be started nor rewound (docs/decisions/0014)."""
+    return (
+        f"{name} does not start. If its log says that it could not be rewound, move its data folder aside and keep it: "
+        "Patroni copies it anew as soon as another node of its site follows."
+    )
 
 
 def _mib(count_bytes: int) -> str:

@@ -24,10 +24,10 @@ def until(
 ) -> Found:
     """What `find` gives once it is true; a database that does not answer yet is no answer. Error: `not-in-time`.
 
-    `meanwhile` is called once, when it takes long enough for somebody to ask himself what is going on.
+    `meanwhile` is called each time that it takes long enough for somebody to ask himself what is going on.
     """
     begun_s = time.monotonic()
-    until_s = begun_s + within_s
+    until_s, ask_s = begun_s + within_s, begun_s + PATIENCE_S
     last = ""
     while True:
         try:
@@ -35,9 +35,9 @@ def until(
                 return found
         except psycopg.Error as error:
             last = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        if meanwhile is not None and time.monotonic() > begun_s + PATIENCE_S:
+        if meanwhile is not None and time.monotonic() > ask_s:
             meanwhile()
-            meanwhile = None
+            ask_s = time.monotonic() + PATIENCE_S
         if time.monotonic() > until_s:
             told = f" (last: {last})" if last else ""
             raise SystemFailed(
