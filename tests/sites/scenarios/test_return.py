@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from runbook import Runbook
 from waiting import wait_until
 
+from kanjo.sites.operate.plan import Step
+from kanjo.sites.operate.standing import how_to_copy
+
 pytestmark = [pytest.mark.sites, pytest.mark.long, pytest.mark.xdist_group("sites-lab")]
+
+# From where on a server would replay its log if it were killed now.
+NEEDED_FROM = "SELECT pg_walfile_name(redo_lsn) FROM pg_control_checkpoint()"
 
 
 def _lost_with_log_that_b_has_not(runbook: Runbook) -> str:
@@ -30,6 +38,11 @@ def _starts_alone(runbook: Runbook, node: str) -> None:
     runbook.lab.start([*beside, node])
 
 
+def _log_before(data: Path, segment: str) -> list[Path]:
+    """The pieces of the log in a data folder that are older."""
+    return [path for path in Path(data, "pg_wal").iterdir() if len(path.name) == 24 and path.name < segment]
+
+
 def _returns_staged(runbook: Runbook, first: str) -> None:
     """One node of a, then the order, then the others, and the way back."""
     _starts_alone(runbook, first)
@@ -50,6 +63,42 @@ def test_t21_a_returns_node_by_node_and_is_rewound(runbook: Runbook) -> None:
 
         _returns_staged(runbook, was)
         assert runbook.said(was, "pg_rewind exit code=0")
+        customers.wait_for_more(20)
+        runbook.order("switchover", "a", "back home")
+        customers.wait_for_more(20)
+        assert runbook.serves() == ("a", "required")
+
+
+def test_t21_a_node_that_cannot_be_rewound_is_copied_anew(runbook: Runbook) -> None:
+    """The log that a rewind needs is gone: the operator is told, moves the folder aside, starts the others."""
+    with runbook.bank.at_work(items_per_s=50) as customers:
+        was = _lost_with_log_that_b_has_not(runbook)
+        [[needed]] = runbook.sql(was, NEEDED_FROM)
+        runbook.lab.kill(["a"])
+        runbook.order("promote", "b", "cloud a is lost")
+        customers.wait_for_more(20)
+
+        data = Path(runbook.node(was).data)
+        aside = data.with_name(f"{data.name}.aside")
+        gone = _log_before(data, str(needed))
+        assert gone
+        for path in gone:
+            path.unlink()
+        advised: list[str] = []
+
+        def waits(step: Step, line: str) -> None:
+            if str(data) in line:
+                advised.append(line)
+                wait_until(lambda: how_to_copy(was) in runbook.look().warnings, "status says it too")
+                data.rename(aside)
+                runbook.lab.start(_others(runbook, was))
+
+        _starts_alone(runbook, was)
+        runbook.order("rejoin", "a", "cloud a is back", waits)
+        assert len(advised) == 1 and runbook.said(was, "Failed to rewind")
+        assert runbook.serves() == ("b", "required")
+        runbook.until_well()
+        assert runbook.said(was, "replica has been created") and aside.is_dir()
         customers.wait_for_more(20)
         runbook.order("switchover", "a", "back home")
         customers.wait_for_more(20)
