@@ -1,4 +1,4 @@
-"""A standby's disk is full, the other site stays away for long, a clock leaps: nothing answered is lost."""
+"""A standby's disk is full, or the other site stays away for long: nothing answered is lost."""
 
 from __future__ import annotations
 
