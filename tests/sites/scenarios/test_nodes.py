@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import pytest
 from runbook import Runbook
-from waiting import wait_until
+from waiting import NO_OUTAGE_S, wait_until
 
 pytestmark = [pytest.mark.sites, pytest.mark.long, pytest.mark.xdist_group("sites-lab")]
-
-NO_OUTAGE_S = 5.0
-"""Where no lease has to run out nobody waits so long, on a busy machine either."""
 
 
 def test_t5_a_killed_primary_is_replaced_and_comes_back_as_a_standby(shared: Runbook) -> None:

@@ -6,11 +6,10 @@ import time
 
 import pytest
 from runbook import Runbook
-from waiting import wait_until
+from waiting import NO_OUTAGE_S, wait_until
 
 pytestmark = [pytest.mark.sites, pytest.mark.long, pytest.mark.xdist_group("sites-lab")]
 
-NO_OUTAGE_S = 5.0
 QUORUM_AWAY_S = 25.0
 STOPS_S_MAX = 15.0
 
