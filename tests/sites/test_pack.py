@@ -48,7 +48,6 @@ def test_a_host_gets_its_own_things_under_their_owners(example: Topology, out: P
     etc, units = "etc/kanjo/sites", "etc/systemd/system"
     assert found == {
         "var/lib/kanjo": ("postgres", 0o700),
-        "srv/kanjo/archive/cloud-a": ("postgres", 0o700),
         f"{etc}/a1/patroni.yml": ("root", 0o644),
         f"{etc}/a1/pgpass": ("postgres", 0o600),
         f"{etc}/a1/a1.crt": ("postgres", 0o644),

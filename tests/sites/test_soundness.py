@@ -96,7 +96,6 @@ def test_the_example_is_sound(example: Topology) -> None:
         (policy(loop_wait_s=3), "R4", "policy.ttl_s"),
         (policy(retry_timeout_s=2), "R4", "policy.retry_timeout_s"),
         (policy(loop_wait_s=0), "R4", "policy.loop_wait_s"),
-        (policy(archive="archive"), "R10", "policy.archive"),
         (policy(log_kept_gib_max=-1), "R10", "policy.log_kept_gib_max"),
         (policy(log_kept_gib_max=1), "R10", "policy.log_kept_gib_max"),
         (lambda found: replace(found, sites=found.sites[:1]), "R1", "sites"),

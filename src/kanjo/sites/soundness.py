@@ -206,7 +206,7 @@ def _paths_whole(topology: Topology) -> Iterator[Violation]:
             wrong = f"{directory.parent} around it is the system's, and services write beside their data"
             yield Violation("R10", place, wrong, "write it as /var/lib/kanjo/a1")
     paths = [(place, str(directory)) for _, directory, place in _directories(topology)]
-    paths += [("policy.archive", topology.policy.archive), ("link.authority", topology.link_authority)]
+    paths.append(("link.authority", topology.link_authority))
     for site in topology.sites:
         place = f"sites.{site.name}"
         paths += [(f"{place}.credentials", site.credentials), (f"{place}.link.certificate", site.link.certificate)]

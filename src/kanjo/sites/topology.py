@@ -93,7 +93,7 @@ class Register(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What both sites agree on. `mode` is the one set at the end of bring-up; `archive` keeps the log for backups.
+    """What both sites agree on. `mode` is the one set at the end of bring-up.
 
     `log_kept_gib_max`: so much log is kept for a site that is away; beyond it the site is copied anew when it is back.
     """
@@ -102,7 +102,6 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ttl_s: int
     loop_wait_s: int
     retry_timeout_s: int
-    archive: str
     log_kept_gib_max: int = 64
 
 

@@ -137,7 +137,7 @@ class Clouds:
     def _topology(self) -> Topology:
         host, ports, addresses = self.ground.host, iter(free_ports(40)), {}
         text = EXAMPLE.read_text("utf-8").replace("/etc/kanjo", f"{host}/etc")
-        text = text.replace("/var/lib/kanjo", f"{host}/data").replace("/srv/kanjo", f"{host}/srv")
+        text = text.replace("/var/lib/kanjo", f"{host}/data")
         text = re.sub(r"port = \d+", lambda _: f"port = {next(ports)}", text)
         text = re.sub(
             r'host = "([^"]+)"',

@@ -85,7 +85,7 @@ def clear(ground: Ground) -> None:
 
 def clear_data(ground: Ground) -> None:
     """Give the room back that databases and quorums took; files and logs stay to be read."""
-    for place in ("data", "etcd", "archive"):
+    for place in ("data", "etcd"):
         shutil.rmtree(ground.host / place, ignore_errors=True)
 
 
@@ -93,8 +93,7 @@ def _topology_text(ground: Ground) -> str:
     host, ports = ground.host, iter(free_ports(40))
     lines = [
         'operating = "a"\nlab = true\n',
-        '[policy]\nmode = "required"\nttl_s = 8\nloop_wait_s = 1\nretry_timeout_s = 3',
-        f'archive = "{host}/archive"\n',
+        '[policy]\nmode = "required"\nttl_s = 8\nloop_wait_s = 1\nretry_timeout_s = 3\n',
         f'[register]\nhost = "{HOST}"\nport = {next(ports)}\ndata = "{host}/register"\n',
         f'[link]\nauthority = "{host}/tls/authority.crt"\n',
     ]
@@ -157,7 +156,6 @@ def _configurations(ground: Ground, topology: Topology, made: Made) -> None:
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_text(file.text, "utf-8")
     for site in topology.sites:
-        (ground.host / "archive" / site.scope).mkdir()
         for node in site.nodes:
             lines = [
                 *_pass_lines(node.host, node.port, (SUPERUSER, site.replication_role), made),
