@@ -24,9 +24,7 @@ from kanjo.sites.topology import Mode
 
 
 def register(mode: Mode = "required", site: str = "a") -> RegisterFacts:
-    return RegisterFacts(
-        site=site, epoch=4, mode=mode, doors="open", reason="why", by=("hanako", "taro"), at="2026-08-25T09:00:00Z"
-    )
+    return RegisterFacts(site=site, epoch=4, mode=mode, reason="why", by=("hanako", "taro"), at="2026-08-25T09:00:00Z")
 
 
 def following(name: str, *, lag_bytes: int = 0, is_sync: bool = True) -> Follower:

@@ -42,7 +42,6 @@ def read_register(desk: Desk) -> RegisterFacts | None:
             site=state.site,
             epoch=state.epoch,
             mode=state.mode.value,
-            doors=state.doors.value,
             reason=state.reason,
             by=state.by,
             at=state.at,

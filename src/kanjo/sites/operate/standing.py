@@ -73,7 +73,6 @@ class RegisterFacts(msgspec.Struct, frozen=True, kw_only=True):
     site: str | None
     epoch: int
     mode: Mode
-    doors: str
     reason: str
     by: tuple[str, ...]
     at: str
