@@ -11,15 +11,16 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from linking import Caller, TwoSites, free_port, two_sites, until
-from registering import Office
+from registering import NOW, Office
 
 from kanjo.errors import Refused, SystemFailed, WrongUsage
 from kanjo.sites.link.valve import LinkMode
-from kanjo.sites.mutual_tls import calling, credentials_in
+from kanjo.sites.mutual_tls import calling, credentials_in, validity_of
 
 
 @pytest.fixture
@@ -259,6 +260,44 @@ def test_a_stranger_is_not_carried(sites: TwoSites, office: Office) -> None:
         with contextlib.suppress(ConnectionError):
             assert b"a2" not in plain.recv(100)
     assert sites.call("a2").ask() == "a2:hello"
+
+
+def test_renewed_certificates_are_used_without_a_word_lost(sites: TwoSites, office: Office) -> None:
+    """SIGHUP: what is carried goes on, what comes is shown the new one; files that cannot be used change nothing."""
+    carried = sites.call()
+    before = carried.ask() and sites.control("a").status().certificates[0]
+    office.renew("link-a", valid_days=9)
+    whole = (office.tls / "link-a.crt").read_bytes()
+    (office.tls / "link-a.crt").write_bytes(b"half of i")
+    sites.ends["a"].send_signal(signal.SIGHUP)
+    assert sites.call().ask("x") == "a1:x" and sites.control("a").status().certificates[0] == before
+
+    (office.tls / "link-a.crt").write_bytes(whole)
+    sites.ends["a"].send_signal(signal.SIGHUP)
+    until(lambda: sites.control("a").status().certificates[0] != before, "the new one in use")
+    assert carried.ask("on") == "a1:on" and sites.call().ask("y") == "a1:y"
+    context = calling(credentials_in(office.tls, "operator"))
+    with (
+        socket.create_connection(("127.0.0.1", sites.ports["a"]), timeout=5) as plain,
+        context.wrap_socket(plain, server_hostname="link-a") as secured,
+    ):
+        assert validity_of(secured.getpeercert()) == sites.control("a").status().certificates[0]
+
+
+def test_an_end_whose_certificate_has_ended_carries_nothing_and_obeys(sites: TwoSites, office: Office) -> None:
+    """It runs, says so and can be cut; with a new certificate, and a word to it, it carries again."""
+    sites.stop("a")
+    office.renew("link-a", now=NOW - timedelta(days=9), valid_days=8)
+    told = sites.start("a")
+    assert told["certificates"][0]["name"] == "link-a"
+    assert datetime.fromisoformat(told["certificates"][0]["until"]) < NOW
+    assert refused(sites)
+    assert sites.control("a").cut(reason="nevertheless").mode is LinkMode.CUT
+    sites.control("a").heal()
+
+    office.renew("link-a")
+    sites.ends["a"].send_signal(signal.SIGHUP)
+    until(lambda: sites.call().ask() == "a1:hello", "carried again")
 
 
 def test_an_end_whose_partner_is_gone_refuses_and_recovers(sites: TwoSites) -> None:

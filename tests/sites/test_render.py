@@ -46,6 +46,13 @@ def test_each_end_of_the_link_meets_the_other(written: Path) -> None:
     assert [entrance.service for entrance in a.entrances] == [service.name for service in b.services] == ["leader"]
 
 
+def test_a_reload_of_the_link_is_no_restart(written: Path) -> None:
+    """It is the signal at which an end takes renewed certificates; without it systemd knows no reload."""
+    for site in "ab":
+        unit = (written / site / "link" / f"kanjo-link-{site}.service").read_text("utf-8")
+        assert "ExecReload=/bin/kill -HUP $MAINPID" in unit.splitlines()
+
+
 def test_the_log_kept_for_a_site_that_is_away_is_chosen(example: Topology) -> None:
     """In sites.toml; what is not chosen is limited too."""
     text = EXAMPLE.read_text("utf-8")

@@ -98,6 +98,8 @@ def test_the_example_is_sound(example: Topology) -> None:
         (policy(loop_wait_s=0), "R4", "policy.loop_wait_s"),
         (policy(log_kept_gib_max=-1), "R10", "policy.log_kept_gib_max"),
         (policy(log_kept_gib_max=1), "R10", "policy.log_kept_gib_max"),
+        (policy(certificate_days_min=0), "R6", "policy.certificate_days_min"),
+        (policy(certificate_days_min=825), "R6", "policy.certificate_days_min"),
         (lambda found: replace(found, sites=found.sites[:1]), "R1", "sites"),
         (lambda found: replace(found, operating="c"), "R1", "operating"),
     ],

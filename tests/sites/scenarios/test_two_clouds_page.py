@@ -75,14 +75,15 @@ class Clouds:
             place.parent.mkdir(parents=True, exist_ok=True)
             # whomever a process calls on the loopback, it comes from 127.0.0.1
             place.write_text(re.sub(r"127\.0\.1\.\d+/32", "127.0.0.1/32", file.text), "utf-8")
-        issue_all(self.topology, self.ground.folder / "authority", self.out, now=datetime.now(UTC))
+        now = datetime.now(UTC)
+        issue_all(self.topology, self.ground.folder / "authority", self.out, now=now)
         (self.out / "persons").mkdir()
         for person in ("hanako", "taro"):
             public = make_person(self.keys, person).with_suffix(".pub")
             shutil.copy(public, self.out / "persons")
         for example in self.out.rglob("*.example"):
             example.with_suffix("").write_text(re.sub(r"CHANGE-ME-(\w+)", self._password, example.read_text("utf-8")))
-        for packed in pack(self.topology, self.out, self.installed):
+        for packed in pack(self.topology, self.out, self.installed, now=now):
             unpack = ("tar", "-xp", "-C", "/", "--exclude", "etc/systemd", "-f", packed.archive)
             subprocess.run(unpack, check=True, umask=0o022)
         for site in "ab":

@@ -1,4 +1,4 @@
-"""`python -m kanjo.sites.link --config FILE`: run an end of the link until SIGTERM.
+"""`python -m kanjo.sites.link --config FILE`: run an end of the link until SIGTERM; SIGHUP renews its certificates.
 
 Prints its status as one line of JSON once it is there; logs go to standard error.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 from pathlib import Path
 
@@ -40,6 +41,7 @@ def main() -> int:
 async def _run(config: EndConfig) -> None:
     end = End(config)
     control = await serve_control(end)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, end.renew)
     try:
         await end.run(_tell)
     finally:

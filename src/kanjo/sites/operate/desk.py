@@ -15,11 +15,12 @@ import psycopg
 
 from kanjo.errors import SystemFailed, WrongUsage
 from kanjo.sites.link.control import LinkControl
-from kanjo.sites.mutual_tls import Credentials
+from kanjo.sites.mutual_tls import Credentials, Validity
 from kanjo.sites.person import read_persons
 from kanjo.sites.register.client import RegisterClient
 from kanjo.sites.topology import EtcdMember, Node, Site, Topology
 from kanjo.sites.topology_file import read_topology_file
+from kanjo.sites.validity import validities
 
 REST_S = 3.0
 CONNECT_S = 2
@@ -54,6 +55,10 @@ class Desk:
     def link(self, site: str) -> LinkControl:
         """That site's end of the link."""
         return LinkControl(Path(self._file.links[site]))
+
+    def certificates(self) -> tuple[Validity, ...]:
+        """The operator's, and the authority that the desk trusts."""
+        return validities(self._file.register)
 
     def persons(self) -> dict[str, str]:
         """Everybody who may sign. Error: `persons-unreadable`."""
