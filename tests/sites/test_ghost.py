@@ -18,7 +18,8 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from plain_servers import Ground, Server, ground, wait_until
+from plain_servers import Ground, Server, ground
+from waiting import wait_until
 
 from kanjo.sites.catch_up import catch_up
 from kanjo.sites.decision import CatchUp, Decision, Facts, Promote, RegisterState

@@ -6,12 +6,9 @@ import json
 import shutil
 import signal
 import subprocess
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
 from typing import Any, LiteralString
 
 import psycopg
@@ -200,14 +197,3 @@ class Runbook:
         plan, log = self.plan(command, site, reason), []
         perform(self.desk, plan, self.sign(plan), lambda step, how: log.append(f"{type(step).__name__}: {how}"), waits)
         return log
-
-
-@contextmanager
-def open_folder() -> Iterator[Path]:
-    """A folder that the user of the lab's processes can reach, also when we are root."""
-    folder = Path(tempfile.mkdtemp(prefix="kanjo-lab-"))
-    folder.chmod(0o711)
-    try:
-        yield folder / "lab"
-    finally:
-        shutil.rmtree(folder)

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from runbook import open_folder
+from folders import open_folder
 from waiting import wait_until
 
 from kanjo.sites import Topology, read_topology, require_sound
@@ -156,7 +156,7 @@ class Clouds:
 @pytest.fixture
 def clouds() -> Iterator[Clouds]:
     with open_folder() as folder:
-        found = Clouds(folder)
+        found = Clouds(folder / "lab")
         try:
             yield found
         finally:
