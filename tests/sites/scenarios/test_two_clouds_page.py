@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +33,7 @@ from kanjo.sites.operate.look import look
 from kanjo.sites.pack import pack
 from kanjo.sites.person import make_person
 from kanjo.sites.render import Installed, rendered
+from kanjo.sites.render.credentials import filled_in
 
 pytestmark = [pytest.mark.sites, pytest.mark.long, pytest.mark.xdist_group("sites-lab")]
 
@@ -61,7 +63,7 @@ class Clouds:
             watchdog="off",
             parameters=PARAMETERS,
         )
-        self.passwords: dict[str, str] = {}
+        self.passwords = defaultdict[str, str](lambda: secrets.token_hex(16))
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     @property
@@ -82,7 +84,7 @@ class Clouds:
             public = make_person(self.keys, person).with_suffix(".pub")
             shutil.copy(public, self.out / "persons")
         for example in self.out.rglob("*.example"):
-            example.with_suffix("").write_text(re.sub(r"CHANGE-ME-(\w+)", self._password, example.read_text("utf-8")))
+            example.with_suffix("").write_text(filled_in(example.read_text("utf-8"), self.passwords))
         for packed in pack(self.topology, self.out, self.installed, now=now):
             unpack = ("tar", "-xp", "-C", "/", "--exclude", "etc/systemd", "-f", packed.archive)
             subprocess.run(unpack, check=True, umask=0o022)
@@ -131,9 +133,6 @@ class Clouds:
         """Give an order, signed by both persons."""
         signed = [word for name in ("hanako", "taro") for word in ("--sign", f"{name}={self.keys}/{name}.key")]
         self.done("sites", command, site, "--reason", reason, *signed, "--desk", self.installed.at_desk("desk.json"))
-
-    def _password(self, found: re.Match[str]) -> str:
-        return self.passwords.setdefault(found[1], secrets.token_hex(16))
 
     def _topology(self) -> Topology:
         host, ports, addresses = self.ground.host, iter(free_ports(40)), {}
