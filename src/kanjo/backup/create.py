@@ -13,12 +13,12 @@ import msgspec
 import psycopg
 
 from kanjo.backup.catalogue import Backup, Log, lsn_number
-from kanjo.backup.store import UNFINISHED, Store, write_whole
+from kanjo.backup.store import UNFINISHED, Store
 from kanjo.backup.sums import sum_of
 from kanjo.db import Database, explain, run_program
 from kanjo.db.queries import Queries
 from kanjo.errors import Refused, SystemFailed
-from kanjo.folders import sync_folder
+from kanjo.folders import sync_folder, write_whole
 
 SQL = Queries(__package__)
 PARTIAL = ".partial"
