@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 from collections.abc import Callable
 from functools import partial
 
@@ -22,6 +21,7 @@ from kanjo.sites.person import Signature, read_key, sign
 from kanjo.sites.policy import KEY
 from kanjo.sites.register.entry import digest_of_change
 from kanjo.sites.register.state import AnyChange, Appoint, Attach, Mode
+from kanjo.sites.rest import asked
 
 Tell = Callable[[str], None]
 SERVICE_S, DATABASE_S, COPY_S, STEP_S = 20, 60, 60, 30
@@ -155,14 +155,7 @@ def _until_quorum(ground: Ground, site: Site) -> None:
 
 def healthy(host: str, port: int) -> bool:
     """Whether a member of a quorum knows a leader."""
-    connection = http.client.HTTPConnection(host, port, timeout=1)
-    try:
-        connection.request("GET", "/health")
-        return b'"true"' in connection.getresponse().read()
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+    return b'"true"' in asked(host, port, "GET", "/health", timeout_s=1)[1]
 
 
 def _until_follows(ground: Ground, desk: Desk, site: Site, part: Part) -> None:
