@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 import psycopg
 
-from kanjo.errors import SystemFailed, WrongUsage
+from kanjo.errors import SystemFailed
+from kanjo.sites.json_file import read_json_file
 from kanjo.sites.link.control import LinkControl
 from kanjo.sites.mutual_tls import Credentials, Validity
 from kanjo.sites.person import read_persons
@@ -131,8 +132,4 @@ class Desk:
 
 def read_desk(path: Path) -> Desk:
     """The desk of a file. Errors: `bad-config`, and those of the topology's file."""
-    try:
-        file = msgspec.json.decode(path.read_bytes(), type=DeskFile)
-    except (OSError, msgspec.DecodeError) as error:
-        raise WrongUsage("bad-config", f"{path}: {error}.", path=str(path)) from error
-    return Desk(file)
+    return Desk(read_json_file(path, DeskFile))
