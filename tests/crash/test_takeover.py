@@ -234,6 +234,8 @@ def test_what_the_store_alone_has_of_a_lost_server_is_passed_over(pair: Pair, ke
 
     assert backup.verify(store).ok
     report = backup.restore(store, before, kept / "before", _silent)
+    said = (kept / "before" / "data" / "postgresql.auto.conf").read_text()
+    assert "synchronous_standby_names" not in said, "it waits for nobody, and for whomever it is told to later"
     assert [one.key for one in report.later] == [str(key("after"))]
     report = backup.restore(store, after, kept / "after", _silent)
     assert report.check_ok and report.later == ()
