@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
+import yaml
 from psycopg.conninfo import make_conninfo
 from runbook import Runbook
 from waiting import wait_until
 
 from banks import key
 from kanjo import backup, db, ledger
-from kanjo.ledger import Batcher, Outcome
+from kanjo.ledger import Batcher, Outcome, StoreFailed
+from kanjo.sites.lab.bring_up import signed
+from kanjo.sites.lab.ground import hand_over, read_record
 
 pytestmark = [pytest.mark.sites, pytest.mark.long, pytest.mark.xdist_group("sites-lab")]
 
@@ -46,11 +52,58 @@ class Keeper:
     def draw(self) -> None:
         backup.draw(self.database, self.store)
 
+    def home(self, name: str) -> Path:
+        """Where the moment behind that deposit is brought back to."""
+        return self.folder / f"restored-{name}"
+
     def restored(self, name: str) -> set[str]:
-        """Bring the moment behind that deposit back and prove it; returns the keys that were answered later."""
-        report = backup.restore(self.store, self.moments[name], self.folder / f"restored-{name}", lambda _: None)
+        """Bring that moment back and prove it; returns the keys that were answered later."""
+        report = backup.restore(self.store, self.moments[name], self.home(name), lambda _: None)
         assert report.check_ok and report.later_count == len(report.later)
         return {one.key for one in report.later}
+
+
+def test_sites_are_built_from_a_restored_ledger(runbook: Runbook) -> None:
+    """As the page says: whatever the sites have goes aside, the first node gets the restored data, the others copy it.
+
+    Both sites are in step before the doors are opened by two persons; what came after the moment is forgotten in both.
+    """
+    keeper, lab = Keeper(runbook), runbook.lab
+    keeper.create()
+    keeper.deposit("good")
+    keeper.deposit("mistake")
+    keeper.draw()
+    runbook.order("detach", "a", "a mistake is taken back")
+    assert keeper.restored("good") == {str(key("mistake"))}
+
+    sites = runbook.desk.topology.sites
+    votes = [member for site in sites for member in site.etcd]
+    lab.kill([*runbook.nodes(), *(member.name for member in votes)])
+    for place in (Path(one.data) for one in (*votes, *(node for site in sites for node in site.nodes))):
+        place.rename(place.with_name(f"{place.name}.aside"))
+    first = runbook.node("a1")
+    shutil.copytree(keeper.home("good") / "data", first.data)
+    written = yaml.safe_load((lab.ground.host / "etc" / "a1" / "patroni.yml").read_text("utf-8"))
+    Path(first.data, "patroni.dynamic.json").write_text(json.dumps(written["bootstrap"]["dcs"]))
+    hand_over(lab.ground, read_record(lab.ground).account)
+    lab.kill(["link-a", "link-b"])
+    lab.start([*(member.name for member in votes), "link-a", "link-b", "a1"])
+    wait_until(lambda: runbook.takes_writes("a1"), "a1 takes writes")
+    lab.start(["a2", "a3", "b1"])
+    wait_until(lambda: runbook.state_of("b1") == "streaming", "b1 follows")
+    lab.start(["b2"])
+    runbook.order("attach", "a", "both sites stand again")
+    runbook.until_well()
+    assert runbook.serves() == ("a", "required") and runbook.rule("a").endswith(",b1,b2)")
+
+    with pytest.raises(StoreFailed, match="doors of this restored ledger are shut"):
+        keeper.deposit("too-early")
+    report = backup.digest_of_report(keeper.home("good") / "restore.json")
+    backup.release(keeper.database, signed(lab.ground, report), runbook.desk.persons())
+    keeper.deposit("after")
+    kept = {key(name) for name in ("good", "after")}
+    assert runbook.bank.keys("a", CLIENT) == kept
+    wait_until(lambda: runbook.bank.keys("b", CLIENT) == kept, "b shows them too")
 
 
 def test_a_store_goes_on_over_a_takeover_a_move_and_the_loss_of_a_cloud(runbook: Runbook) -> None:
