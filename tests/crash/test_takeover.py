@@ -173,36 +173,93 @@ def test_law_4_holds_through_a_takeover(pair: Pair, places: Path) -> None:
     assert answered > 200
 
 
-def test_a_backup_goes_on_with_the_server_that_took_over(pair: Pair, places: Path) -> None:
-    """The log is drawn from one primary, then from the next: moments before and after the takeover are brought back."""
-    store = backup.Store(places / "backups")
-    store.path.mkdir(mode=0o700)
-    number = Town(ACCOUNTS).numbers()[0].item()
-    moments: list[datetime] = []
+@pytest.fixture
+def kept(places: Path) -> Iterator[Path]:
+    """A folder for a store and what is restored from it, of one test alone."""
+    folder = places / "kept"
+    folder.mkdir(mode=0o711)
+    yield folder
+    shutil.rmtree(folder)
 
-    def deposit(turn: str) -> None:
-        with Batcher(lambda: PostgresStore(pair.database.connect(autocommit=True))) as batcher:
-            assert isinstance(batcher.post(ledger.deposit(CLIENT, key(turn), number, 5)), Outcome)
-        moments.append(datetime.now(UTC))
 
+@pytest.mark.parametrize("slot", ["of the store", "of both servers"])
+def test_a_backup_goes_on_with_the_server_that_took_over(pair: Pair, kept: Path, slot: str) -> None:
+    """The log is drawn from one primary, then from the next: moments before and after the takeover are brought back.
+    What is backed up from the next one is soon only what changed, whether the slot was made anew there or kept.
+    """
+    store = backup.Store(kept / "store")
+
+    def keep_slot() -> None:
+        """As Patroni does on each node that takes over."""
+        if slot == "of both servers":
+            with pair.database.connect(role="owner", autocommit=True) as owner:
+                owner.execute("SELECT pg_create_physical_replication_slot('kanjo_backup', true)")
+
+    keep_slot()
     backup.create(pair.database, store, _silent)
-    deposit("before")
+    moments = [_deposit(pair, "before")]
     backup.draw(pair.database, store)
-    deposit("drawn from the copy")
+    moments.append(_deposit(pair, "drawn from the copy"))
     _kill_server(pair.first)
+    _promote(pair)
+    moments.append(_deposit(pair, "after"))
+    keep_slot()
+    backup.create(pair.database, store, _silent)
+    moments.append(_deposit(pair, "last"))
+    backup.create(pair.database, store, _silent)
+
+    assert backup.verify(store).ok
+    first, second, third = store.backups()
+    assert (first.timeline, second.timeline, third.timeline) == (1, 2, 2) and third.parent == second.id
+    for count, moment in enumerate(moments, 1):
+        report = backup.restore(store, moment, kept / f"restored-{count}", _silent)
+        assert report.check_ok and report.later_count == len(moments) - count
+
+
+def test_what_the_store_alone_has_of_a_lost_server_is_passed_over(pair: Pair, kept: Path) -> None:
+    """Drawn from the first while the copy was away: nobody was answered for it, and life went on without it."""
+    store = backup.Store(kept / "store")
+    backup.create(pair.database, store, _silent)
+    before = _deposit(pair, "before")
+    with db.database(pair.second, migrate=False) as copy, copy.connect(role="owner", autocommit=True) as owner:
+        owner.execute("ALTER SYSTEM SET primary_conninfo = ''")
+        owner.execute("SELECT pg_reload_conf()")
+        wait_for(lambda: not _one(owner, "SELECT count(*) FROM pg_stat_wal_receiver"), "the copy away")
+    _deposit(pair, "of the lost server", synchronous_commit="local")
+    backup.draw(pair.database, store)
+    _kill_server(pair.first)
+    _promote(pair)
+    after = _deposit(pair, "after")
+    backup.draw(pair.database, store)
+
+    assert backup.verify(store).ok
+    report = backup.restore(store, before, kept / "before", _silent)
+    said = (kept / "before" / "data" / "postgresql.auto.conf").read_text()
+    assert "synchronous_standby_names" not in said, "it waits for nobody, and for whomever it is told to later"
+    assert [one.key for one in report.later] == [str(key("after"))]
+    report = backup.restore(store, after, kept / "after", _silent)
+    assert report.check_ok and report.later == ()
+
+
+def _deposit(pair: Pair, turn: str, synchronous_commit: str = "on") -> datetime:
+    """An answer under that key; returns the moment behind it."""
+    number = Town(ACCOUNTS).numbers()[0].item()
+
+    def door() -> PostgresStore:
+        connection = pair.database.connect(autocommit=True)
+        connection.execute(f"SET synchronous_commit = {synchronous_commit}")
+        return PostgresStore(connection)
+
+    with Batcher(door) as batcher:
+        assert isinstance(batcher.post(ledger.deposit(CLIENT, key(turn), number, 5)), Outcome)
+    return datetime.now(UTC)
+
+
+def _promote(pair: Pair) -> None:
+    """The copy is the primary now, and waits for nobody."""
     with db.database(pair.second, migrate=False) as copy, copy.connect(role="owner", autocommit=True) as owner:
         owner.execute("ALTER SYSTEM RESET synchronous_standby_names")
         assert _one(owner, "SELECT pg_promote()")
-    deposit("after")
-    backup.create(pair.database, store, _silent)
-    deposit("last")
-    backup.draw(pair.database, store)
-
-    assert len(store.backups()) == 2 and backup.verify(store).ok
-    assert {one.timeline for one in store.backups()} == {1, 2}
-    for count, moment in enumerate(moments, 1):
-        report = backup.restore(store, moment, places / f"restored-{count}", _silent)
-        assert report.check_ok and report.later_count == len(moments) - count
 
 
 def _silent(_: str) -> None:

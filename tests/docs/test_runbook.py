@@ -34,8 +34,10 @@ def raised(module: object) -> set[str]:
 
 def warnings() -> Iterator[str]:
     """Each warning as a pattern, with anything where a name or a figure stands."""
-    [told] = [node for node in tree(standing).body if isinstance(node, ast.FunctionDef) and node.name == "_warnings"]
-    for node in ast.walk(told):
+    telling = ("_warnings", "_renewals")
+    told = [one for one in tree(standing).body if isinstance(one, ast.FunctionDef) and one.name in telling]
+    assert len(told) == len(telling)
+    for node in (node for one in told for node in ast.walk(one)):
         if isinstance(node, ast.Yield):
             parts = node.value.values if isinstance(node.value, ast.JoinedStr) else [node.value]
             texts = [re.escape(part.value) if isinstance(part, ast.Constant) else "[^`]+" for part in parts]

@@ -7,31 +7,17 @@ import socket
 import socketserver
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from registering import Office, process
+from waiting import wait_until
 
+from kanjo.sites.lab.made import free_ports
 from kanjo.sites.link.control import LinkControl
-
-
-def until(found: Callable[[], Any], what: str, within_s: float = 15.0) -> Any:
-    """Wait for a condition; fail with what was waited for when its deadline passes."""
-    deadline = time.monotonic() + within_s
-    while not (result := found()):
-        assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
-        threading.Event().wait(0.005)
-    return result
-
-
-def free_port() -> int:
-    """A port that nobody uses now."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 class Named(socketserver.ThreadingTCPServer):
@@ -93,7 +79,7 @@ class TwoSites:
         self.office, self.folder = office, folder
         self.databases = [Named("a1"), Named("a2")]
         self.patronis = [Patroni(), Patroni()]
-        self.ports = {"a": free_port(), "b": free_port()}
+        self.ports = dict(zip("ab", free_ports(2), strict=True))
         self.ends: dict[str, subprocess.Popen[str]] = {}
         self.doors: dict[str, dict[str, str]] = {}
         self._stacks: dict[str, ExitStack] = {}
@@ -169,7 +155,7 @@ class TwoSites:
             [leader] = [one for one in self.control("a").status().services if one.name == "leader"]
             return leader.present and leader.address == wanted
 
-        until(seen, f"following a{number + 1}")
+        wait_until(seen, f"following a{number + 1}")
 
     def close(self) -> None:
         """End everything."""

@@ -6,24 +6,23 @@ import contextlib
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
-import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
 import psycopg
+from folders import open_folder
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
+from waiting import wait_until
 
 from kanjo.db import Account, Home, prepare_home, programs
+from kanjo.sites.lab.made import free_ports
 
 HOST, SUPERUSER = "127.0.0.1", "postgres"
-WAIT_S_MAX = 60.0
 SETTINGS = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",
@@ -42,7 +41,7 @@ class Server:
     def __init__(self, ground: Ground, name: str) -> None:
         self.ground, self.name = ground, name
         self.data, self.log = ground.folder / name, ground.folder / f"{name}.log"
-        self.port = _free_port()
+        [self.port] = free_ports(1)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -172,30 +171,12 @@ class Ground:
 
 @contextmanager
 def ground() -> Iterator[Ground]:
-    """A folder that the user of the servers can reach, also when we are root."""
-    folder = Path(tempfile.mkdtemp(prefix="kanjo-plain-"))
-    folder.chmod(0o711)
-    try:
+    """Where the servers of a test live."""
+    with open_folder() as folder:
         yield Ground(folder)
-    finally:
-        shutil.rmtree(folder)
-
-
-def wait_until(condition: Callable[[], object], what: str, within_s: float = WAIT_S_MAX) -> None:
-    """Wait for a condition with a deadline."""
-    until_s = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < until_s, f"not within {within_s:g} s: {what}"
-        time.sleep(0.02)
 
 
 def _shown(connection: psycopg.Connection[Any], name: str) -> str:
     row = connection.execute("SELECT current_setting(%s)", (name,)).fetchone()
     assert row is not None
     return str(row[0])
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])

@@ -37,6 +37,12 @@ class Office:
         for name in PEOPLE:
             make_person(folder / "persons", name)
 
+    def renew(self, name: str, now: datetime = NOW, valid_days: int = certificates.PARTY_DAYS) -> None:
+        """Give a party another certificate in the place of its old one."""
+        for ending in ("crt", "key"):
+            (self.tls / f"{name}.{ending}").unlink()
+        certificates.issue(self.folder / "authority", name, into=self.tls, now=now, valid_days=valid_days)
+
     def key(self, person: str) -> Ed25519PrivateKey:
         """A person's private key."""
         return read_key(self.folder / "persons" / f"{person}.key")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import stat
@@ -9,11 +10,22 @@ import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from kanjo.errors import Refused, SystemFailed, WrongUsage
-from kanjo.sites import certificates
-from kanjo.sites.mutual_tls import Credentials, answering, calling, credentials_in, names_of
+from kanjo.sites import Topology, certificates
+from kanjo.sites.mutual_tls import (
+    Credentials,
+    Validity,
+    answering,
+    calling,
+    credentials_in,
+    names_of,
+    renew,
+    validity_of,
+)
+from kanjo.sites.validity import validities
 
 NOW = datetime.now(UTC)
 
@@ -90,6 +102,61 @@ def test_an_expired_certificate_is_refused(tls: Path, tmp_path: Path) -> None:
 
     with pytest.raises(ssl.SSLError, match="expired"):
         shake(credentials_in(tls, "late"), credentials_in(tls, "link-a"), "late")
+
+
+def test_two_authorities_in_one_file_know_the_parties_of_both(tls: Path, tmp_path: Path) -> None:
+    """So that an authority is replaced one party at a time; until when each is valid is read from the file."""
+    certificates.make_authority(tmp_path / "next", now=NOW, valid_days=certificates.AUTHORITY_DAYS + 1)
+    certificates.issue(tmp_path / "next", "link-a", into=tmp_path / "next-tls", now=NOW)
+    both = tmp_path / "both.crt"
+    both.write_bytes(b"".join((tmp_path / name / "authority.crt").read_bytes() for name in ("authority", "next")))
+    old, new = credentials_in(tls, "link-b"), credentials_in(tmp_path / "next-tls", "link-a")
+    old, new = (msgspec.structs.replace(one, authority=str(both)) for one in (old, new))
+
+    assert "link-a" in shake(old, new, "link-b")
+    own, one, other = validities(new)
+    assert own == Validity("link-a", (NOW + timedelta(days=certificates.PARTY_DAYS)).replace(microsecond=0))
+    assert other.until - one.until == timedelta(days=1)
+
+
+def test_a_context_renews_itself_whole_or_not_at_all(tls: Path, tmp_path: Path) -> None:
+    """What is shown from now on is the new certificate; a key that does not belong to it changes nothing."""
+    certificates.issue(tmp_path / "authority", "link-b", into=tmp_path / "new", now=NOW, valid_days=99)
+    old, new = credentials_in(tls, "link-b"), credentials_in(tmp_path / "new", "link-b")
+    context, caller = answering(old), credentials_in(tls, "link-a")
+
+    with pytest.raises(SystemFailed) as failed:
+        renew(context, msgspec.structs.replace(new, key=old.key))
+    assert failed.value.code == "certificate-unusable"
+    assert _shown(context, caller).until - NOW > timedelta(days=800)
+
+    renew(context, new)
+    assert _shown(context, caller).until - NOW < timedelta(days=100)
+
+
+def _shown(called: ssl.SSLContext, caller: Credentials) -> Validity:
+    """The certificate that a caller is shown."""
+    to_called, to_caller = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = called.wrap_bio(to_called, to_caller, server_side=True)
+    client = calling(caller).wrap_bio(to_caller, to_called, server_hostname="link-b")
+    for side in (client, server, client):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+    return validity_of(client.getpeercert())
+
+
+def test_a_lost_authority_is_not_replaced_by_another(example: Topology, tmp_path: Path) -> None:
+    """Whoever looks at certificates, or renews one, away from the authority's folder makes no second authority."""
+    out = tmp_path / "out"
+    first = certificates.issue_all(example, tmp_path / "authority", out, now=NOW)
+
+    again = certificates.issue_all(example, tmp_path / "elsewhere", out, now=NOW)
+    assert [one.until for one in again] == [one.until for one in first] and not any(one.is_new for one in again)
+    for file in (first[0].certificate, first[0].certificate.with_suffix(".key")):
+        file.unlink()
+    with pytest.raises(SystemFailed) as failed:
+        certificates.issue_all(example, tmp_path / "elsewhere", out, now=NOW)
+    assert failed.value.code == "authority-missing"
 
 
 def test_keys_are_for_their_owner_and_nothing_is_written_over(tls: Path, tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from plain_servers import Ground, Server, ground, wait_until
+from plain_servers import Ground, Server, ground
+from waiting import wait_until
 
 from kanjo.sites.catch_up import catch_up
 from kanjo.sites.decision import CatchUp, Decision, Facts, Promote, RegisterState
@@ -176,18 +177,23 @@ def test_a_rule_made_after_the_ghost_comes_too_late(bank: Bank) -> None:
     customer.end()
 
 
-def test_beyond_the_segment_there_is_no_ghost(bank: Bank) -> None:
-    """b1 asks for log of the old timeline after the fork, and is refused: it never counts. Small leads do the harm."""
-    bank.come_to_the_fault(same_segment=False)
-    bank.promoted("FIRST 1 (b1)")
-    wait_until(lambda: bank.a2.said("is not in this server's history"), "b1 is refused")
-
+def _assert_nobody_is_answered(bank: Bank) -> None:
+    """A customer comes to a2 and waits for as long as it lives: b1 was never counted."""
     customer = Customer(bank.a2)
     customer.until_waits()
 
     assert customer.count == 0 and not bank.a2.said(COUNTED)
     bank.a2.kill()
     customer.end()
+
+
+def test_beyond_the_segment_there_is_no_ghost(bank: Bank) -> None:
+    """b1 asks for log of the old timeline after the fork, and is refused: it never counts. Small leads do the harm."""
+    bank.come_to_the_fault(same_segment=False)
+    bank.promoted("FIRST 1 (b1)")
+    wait_until(lambda: bank.a2.said("is not in this server's history"), "b1 is refused")
+
+    _assert_nobody_is_answered(bank)
 
 
 def test_the_launcher_alone_answers_nobody(bank: Bank) -> None:
@@ -200,12 +206,7 @@ def test_the_launcher_alone_answers_nobody(bank: Bank) -> None:
 
     assert guard.see()
     assert guard.value(None, is_primary=True) == HOLD
-    customer = Customer(bank.a2)
-    customer.until_waits()
-
-    assert customer.count == 0 and not bank.a2.said(COUNTED)
-    bank.a2.kill()
-    customer.end()
+    _assert_nobody_is_answered(bank)
 
 
 def test_gate_and_launcher_lose_nothing(bank: Bank) -> None:

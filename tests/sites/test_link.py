@@ -11,15 +11,18 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from linking import Caller, TwoSites, free_port, two_sites, until
-from registering import Office
+from linking import Caller, TwoSites, two_sites
+from registering import NOW, Office
+from waiting import wait_until
 
 from kanjo.errors import Refused, SystemFailed, WrongUsage
+from kanjo.sites.lab.made import free_ports
 from kanjo.sites.link.valve import LinkMode
-from kanjo.sites.mutual_tls import calling, credentials_in
+from kanjo.sites.mutual_tls import calling, credentials_in, validity_of
 
 
 @pytest.fixture
@@ -46,7 +49,7 @@ def test_each_service_leads_where_it_is_now(sites: TwoSites) -> None:
     assert sites.call("a2").ask("y") == "a2:y"
     assert refused(sites, "standby-leader") and refused(sites, "nothing")
     sites.patronis[1].leads = "/standby-leader"
-    until(lambda: sites.call("standby-leader").ask("z") == "a2:z", "the standby leader")
+    wait_until(lambda: sites.call("standby-leader").ask("z") == "a2:z", "the standby leader")
 
 
 def test_pitfall_9_a_different_leader_closes_old_connections(sites: TwoSites) -> None:
@@ -57,7 +60,7 @@ def test_pitfall_9_a_different_leader_closes_old_connections(sites: TwoSites) ->
     sites.lead(1, timeline=2)
 
     assert old.closed()
-    until(lambda: sites.call().ask() == "a2:hello", "the new leader")
+    wait_until(lambda: sites.call().ask() == "a2:hello", "the new leader")
     assert other.ask() == "a2:hello"
 
 
@@ -66,11 +69,11 @@ def test_pitfall_10_a_leader_gone_for_a_moment_keeps_its_connections(sites: TwoS
     caller = sites.call()
     assert caller.ask() == "a1:hello"
     sites.lead(None)
-    until(lambda: refused(sites), "nobody to connect to")
+    wait_until(lambda: refused(sites), "nobody to connect to")
 
     assert caller.ask("last record") == "a1:last record"
     sites.lead(0)
-    until(lambda: sites.call().ask() == "a1:hello", "the leader back")
+    wait_until(lambda: sites.call().ask() == "a1:hello", "the leader back")
     assert caller.ask() == "a1:hello"
 
 
@@ -79,9 +82,9 @@ def test_a_deposed_leader_that_wakes_up_is_not_followed(sites: TwoSites) -> None
     sites.lead(1, timeline=2)
     sites.leader_seen(1)
     sites.patronis[1].leads, sites.patronis[0].leads = None, "/primary"
-    until(lambda: refused(sites), "nobody to connect to")
+    wait_until(lambda: refused(sites), "nobody to connect to")
     asked_count = sites.patronis[0].asked_count
-    until(lambda: sites.patronis[0].asked_count > asked_count + 3, "asked again")
+    wait_until(lambda: sites.patronis[0].asked_count > asked_count + 3, "asked again")
 
     assert refused(sites)
     [leader] = [one for one in sites.control("a").status().services if one.name == "leader"]
@@ -96,7 +99,7 @@ def test_a_cut_drops_everything_and_outlives_its_process(sites: TwoSites, site: 
 
     status = sites.control(site).cut(by="taro", reason="cloud lost")
 
-    assert (status.mode, status.connections) == (LinkMode.CUT, 0) or until(
+    assert (status.mode, status.connections) == (LinkMode.CUT, 0) or wait_until(
         lambda: sites.control(site).status().connections == 0, "all dropped"
     )
     assert all(caller.closed() for caller in callers)
@@ -110,7 +113,7 @@ def test_a_cut_drops_everything_and_outlives_its_process(sites: TwoSites, site: 
         socket.create_connection(("127.0.0.1", sites.ports[site]))
     sites.doors["b"] = sites.control(site).heal(by="hanako").listening if site == "b" else sites.doors["b"]
     sites.control(site).heal(by="hanako")
-    until(lambda: sites.call().ask() == "a1:hello", "carried again")
+    wait_until(lambda: sites.call().ask() == "a1:hello", "carried again")
 
 
 @pytest.mark.parametrize("site", ["a", "b"])
@@ -140,7 +143,7 @@ def test_an_end_in_a_black_hole_is_not_told_to_the_other_side(sites: TwoSites) -
     status = sites.control("a").status()
     assert status.connections == 1
     sites.control("b").heal()
-    until(lambda: sites.control("a").status().connections == 0, "the end told")
+    wait_until(lambda: sites.control("a").status().connections == 0, "the end told")
 
 
 def test_a_delay_is_one_way_and_adds_up(sites: TwoSites) -> None:
@@ -185,7 +188,7 @@ def test_much_arrives_whole_and_memory_stays_bounded(sites: TwoSites, delay_ms: 
 
     sender = threading.Thread(target=send)
     sender.start()  # nobody reads the answers: all buffers fill up and the sender must stand still
-    stood = until(lambda: _stands_still(sites), "the sender held up")
+    stood = wait_until(lambda: _stands_still(sites), "the sender held up")
     assert stood < 96_000_000  # the kernel's own buffers of six sockets, and ours
     assert _memory_kb(sites) - before_kb < 40_000
     answer = b"a2:" + line
@@ -238,7 +241,7 @@ def test_last_words_arrive_whole_before_the_end(sites: TwoSites, way: str, delay
         with hearing.makefile("rb") as heard:
             assert heard.read() == words
         speaker.join()
-        until(lambda: all(sites.control(site).status().connections == 0 for site in "ab"), "nothing left")
+        wait_until(lambda: all(sites.control(site).status().connections == 0 for site in "ab"), "nothing left")
 
 
 def test_a_stranger_is_not_carried(sites: TwoSites, office: Office) -> None:
@@ -261,6 +264,44 @@ def test_a_stranger_is_not_carried(sites: TwoSites, office: Office) -> None:
     assert sites.call("a2").ask() == "a2:hello"
 
 
+def test_renewed_certificates_are_used_without_a_word_lost(sites: TwoSites, office: Office) -> None:
+    """SIGHUP: what is carried goes on, what comes is shown the new one; files that cannot be used change nothing."""
+    carried = sites.call()
+    before = carried.ask() and sites.control("a").status().certificates[0]
+    office.renew("link-a", valid_days=9)
+    whole = (office.tls / "link-a.crt").read_bytes()
+    (office.tls / "link-a.crt").write_bytes(b"half of i")
+    sites.ends["a"].send_signal(signal.SIGHUP)
+    assert sites.call().ask("x") == "a1:x" and sites.control("a").status().certificates[0] == before
+
+    (office.tls / "link-a.crt").write_bytes(whole)
+    sites.ends["a"].send_signal(signal.SIGHUP)
+    wait_until(lambda: sites.control("a").status().certificates[0] != before, "the new one in use")
+    assert carried.ask("on") == "a1:on" and sites.call().ask("y") == "a1:y"
+    context = calling(credentials_in(office.tls, "operator"))
+    with (
+        socket.create_connection(("127.0.0.1", sites.ports["a"]), timeout=5) as plain,
+        context.wrap_socket(plain, server_hostname="link-a") as secured,
+    ):
+        assert validity_of(secured.getpeercert()) == sites.control("a").status().certificates[0]
+
+
+def test_an_end_whose_certificate_has_ended_carries_nothing_and_obeys(sites: TwoSites, office: Office) -> None:
+    """It runs, says so and can be cut; with a new certificate, and a word to it, it carries again."""
+    sites.stop("a")
+    office.renew("link-a", now=NOW - timedelta(days=9), valid_days=8)
+    told = sites.start("a")
+    assert told["certificates"][0]["name"] == "link-a"
+    assert datetime.fromisoformat(told["certificates"][0]["until"]) < NOW
+    assert refused(sites)
+    assert sites.control("a").cut(reason="nevertheless").mode is LinkMode.CUT
+    sites.control("a").heal()
+
+    office.renew("link-a")
+    sites.ends["a"].send_signal(signal.SIGHUP)
+    wait_until(lambda: sites.call().ask() == "a1:hello", "carried again")
+
+
 def test_an_end_whose_partner_is_gone_refuses_and_recovers(sites: TwoSites) -> None:
     """The other end killed: connections end, new ones too, until it is back."""
     caller = sites.call()
@@ -268,7 +309,7 @@ def test_an_end_whose_partner_is_gone_refuses_and_recovers(sites: TwoSites) -> N
     sites.stop("a")
     assert caller.closed() and refused(sites)
     sites.start("a")
-    until(lambda: sites.call().ask() == "a1:hello", "carried again")
+    wait_until(lambda: sites.call().ask() == "a1:hello", "carried again")
 
 
 def test_connections_are_counted_and_bounded(office: Office, tmp_path: Path) -> None:
@@ -279,12 +320,12 @@ def test_connections_are_counted_and_bounded(office: Office, tmp_path: Path) -> 
             assert [caller.ask() for caller in callers] == ["a2:hello"] * 4
             for caller in callers:
                 caller.close()
-            until(lambda: all(sites.control(site).status().connections == 0 for site in "ab"), "nothing left")
+            wait_until(lambda: all(sites.control(site).status().connections == 0 for site in "ab"), "nothing left")
         callers = [sites.call("a2") for _ in range(4)]
         assert all(caller.ask() for caller in callers)
         assert refused(sites, "a2")
         callers.pop().close()
-        until(lambda: not refused(sites, "a2"), "room again")
+        wait_until(lambda: not refused(sites, "a2"), "room again")
         assert sites.control("a").status().connections >= 3
 
 
@@ -300,7 +341,7 @@ def test_idle_ends_do_no_work(sites: TwoSites) -> None:
 
     before = ticks()
     asked_count = sites.patronis[0].asked_count
-    until(lambda: sites.patronis[0].asked_count > asked_count + 10, "asked ten times")
+    wait_until(lambda: sites.patronis[0].asked_count > asked_count + 10, "asked ten times")
     assert ticks() - before <= 2
 
 
@@ -352,7 +393,7 @@ def test_a_healed_end_whose_door_was_taken_stays_cut(sites: TwoSites) -> None:
         status = sites.control("a").status()
         assert (status.mode, status.by) == (LinkMode.CUT, "taro")
     assert sites.control("a").heal().mode is LinkMode.OPEN
-    until(lambda: sites.call().ask() == "a1:hello", "carried again")
+    wait_until(lambda: sites.call().ask() == "a1:hello", "carried again")
 
 
 @pytest.mark.parametrize(
@@ -378,6 +419,7 @@ def test_a_bad_configuration_is_said(office: Office, tmp_path: Path, wrong: dict
 
 
 def test_free_ports_are_free() -> None:
-    """What the other tests rely on."""
-    with socket.create_server(("127.0.0.1", free_port())):
-        pass
+    """What the other tests rely on; several at once differ."""
+    with contextlib.ExitStack() as taken:
+        for port in free_ports(3):
+            taken.enter_context(socket.create_server(("127.0.0.1", port)))

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from patroni.postgresql.sync import parse_sync_standby_names
-from plain_servers import Server, ground, wait_until
+from plain_servers import Server, ground
+from waiting import wait_until
 
 from kanjo.errors import Refused
 from kanjo.sites.names import HOLD, LOCAL_AWAITED, RESERVED, Circumstances, mode_of, quote, render, strip

@@ -42,7 +42,7 @@ def test_two_terminals_make_the_same_plan_and_another_reason_another(example: To
 def test_a_site_is_appointed_once_and_serves_alone(example: Topology) -> None:
     """Before anything runs: nobody answers but the register. Later the bank is moved, and not appointed."""
     nobody = SiteFacts(name="a", nodes=()), SiteFacts(name="b", nodes=())
-    empty = RegisterFacts(site=None, epoch=0, mode="required", doors="open", reason="", by=(), at="")
+    empty = RegisterFacts(site=None, epoch=0, mode="required", reason="", by=(), at="")
 
     first = planned("appoint", "a", example, found(empty, *nobody))
 

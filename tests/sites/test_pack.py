@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 import stat
 import tarfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from kanjo.errors import Refused
 from kanjo.sites import Topology
-from kanjo.sites.certificates import issue_all
+from kanjo.sites.certificates import PARTY_DAYS, issue_all
 from kanjo.sites.operate.desk import DeskFile, read_desk
 from kanjo.sites.pack import pack
 from kanjo.sites.person import make_person
 from kanjo.sites.render import rendered
 from kanjo.sites.render.hosts import TOPOLOGY
 
+NOW = datetime.now(UTC)
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "sites.toml"
 
 
@@ -30,7 +31,7 @@ def out(example: Topology, tmp_path: Path) -> Path:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(file.text.replace("CHANGE-ME-", "word-of-"), "utf-8")
     (tmp_path / TOPOLOGY).write_bytes(EXAMPLE.read_bytes())
-    issue_all(example, tmp_path / "authority", tmp_path, now=datetime.now(UTC))
+    issue_all(example, tmp_path / "authority", tmp_path, now=NOW)
     for person in ("hanako", "taro"):
         make_person(tmp_path / "persons", person)
     return tmp_path
@@ -38,7 +39,7 @@ def out(example: Topology, tmp_path: Path) -> Path:
 
 def test_a_host_gets_its_own_things_under_their_owners(example: Topology, out: Path) -> None:
     """A node's host: its node, its vote, its secrets, folders for data; no other host's key, no person's."""
-    packed = {one.host: one.archive for one in pack(example, out)}
+    packed = {one.host: one.archive for one in pack(example, out, now=NOW)}
 
     assert len(packed) == 12
     archive = packed["a1.cloud-a.example"]
@@ -48,7 +49,6 @@ def test_a_host_gets_its_own_things_under_their_owners(example: Topology, out: P
     etc, units = "etc/kanjo/sites", "etc/systemd/system"
     assert found == {
         "var/lib/kanjo": ("postgres", 0o700),
-        "srv/kanjo/archive/cloud-a": ("postgres", 0o700),
         f"{etc}/a1/patroni.yml": ("root", 0o644),
         f"{etc}/a1/pgpass": ("postgres", 0o600),
         f"{etc}/a1/a1.crt": ("postgres", 0o644),
@@ -72,11 +72,22 @@ def test_nothing_is_packed_while_something_is_missing(example: Topology, out: Pa
     (out / "persons/taro.pub").unlink()
 
     with pytest.raises(Refused) as refused:
-        pack(example, out)
+        pack(example, out, now=NOW)
 
     assert refused.value.code == "pack-incomplete"
     assert len(refused.value.details["errors"]) == 3
     assert not (out / "hosts").exists()
+
+
+def test_a_certificate_that_ended_is_not_packed(example: Topology, out: Path) -> None:
+    """It would open nothing there; which file it is, and since when, is told."""
+    later = NOW + timedelta(days=PARTY_DAYS)
+
+    with pytest.raises(Refused) as refused:
+        pack(example, out, now=later)
+
+    errors = refused.value.details["errors"]
+    assert len(errors) == 9 and f"{out}/a/link/link-a.crt ended on {later:%Y-%m-%d}" in errors
 
 
 def test_the_desk_reads_its_file(example: Topology, out: Path) -> None:

@@ -24,6 +24,7 @@ from kanjo.sites.register.client import RegisterClient
 from kanjo.sites.register.entry import read_history
 from kanjo.sites.register.log import FILE
 from kanjo.sites.register.state import Attach, Detach, Mode, RegisterState
+from kanjo.sites.validity import validities_in
 
 
 def test_a_change_is_entered_read_and_proved(office: Office) -> None:
@@ -40,6 +41,13 @@ def test_a_change_is_entered_read_and_proved(office: Office) -> None:
         assert client.read() == state
         entries, proved = read_history(client.history(), client.public_key())
         assert (proved, len(entries)) == (state, 1)
+
+
+def test_it_shows_until_when_its_certificate_is_valid(office: Office) -> None:
+    """As the file says it."""
+    with serving(office) as (_, told):
+        [written] = validities_in(office.tls / "register.crt")
+        assert office.client(told).certificate() == written
 
 
 def test_refusals_reach_the_caller_with_their_codes(office: Office) -> None:

@@ -18,18 +18,7 @@ from kanjo.errors import KanjoError, Refused, SystemFailed
 from kanjo.sites.person import Signature, make_person, read_key, read_persons, sign
 from kanjo.sites.register.entry import Submission, digest_of_change, read_history
 from kanjo.sites.register.log import FILE, Log
-from kanjo.sites.register.state import (
-    AnyChange,
-    Appoint,
-    Attach,
-    Detach,
-    Doors,
-    Mode,
-    RegisterState,
-    Release,
-    Shut,
-    after,
-)
+from kanjo.sites.register.state import AnyChange, Appoint, Attach, Detach, Mode, RegisterState, after
 
 SERVING_A = RegisterState(site="a", epoch=1)
 ALONE_A = RegisterState(site="a", epoch=1, mode=Mode.DETACHED)
@@ -81,24 +70,16 @@ def test_what_else_is_refused() -> None:
     assert why_not(SERVING_A, Detach(site="c", expected_epoch=1, reason="x")) == "site-unknown"
     assert why_not(SERVING_A, Detach(site="a", expected_epoch=1, reason=" ")) == "reason-missing"
     assert why_not(SERVING_A, Detach(site="a", expected_epoch=1, reason="x" * 501)) == "reason-missing"
-    for change in (
-        appoint("a", 1),
-        Attach(site="a", expected_epoch=1, reason="x"),
-        Release(expected_epoch=1, reason="x"),
-    ):
+    for change in (appoint("a", 1), Attach(site="a", expected_epoch=1, reason="x")):
         assert why_not(SERVING_A, change) == "already-so"
     assert why_not(ALONE_A, Detach(site="a", expected_epoch=1, reason="x")) == "already-so"
 
 
-def test_the_doors_of_a_restored_ledger_stay_shut_over_a_switch() -> None:
-    """Only a release opens them, with a reason of its own."""
-    state = after(SERVING_A, Shut(expected_epoch=1, reason="restored to 10:15"), SITES)
-    state = after(state, appoint("b", 2), SITES)
-    assert (state.doors, state.doors_reason, state.epoch) == (Doors.SHUT, "restored to 10:15", 3)
-    assert why_not(state, Shut(expected_epoch=3, reason="x")) == "already-so"
-
-    state = after(state, Release(expected_epoch=3, reason="checked"), SITES)
-    assert (state.doors, state.doors_reason) == (Doors.OPEN, "checked")
+@pytest.mark.parametrize("change", ["shut", "release"])
+def test_the_register_knows_nothing_of_doors(change: str) -> None:
+    """Those of a restored ledger are shut and released in one place, its own database, which every posting reads."""
+    with pytest.raises(msgspec.ValidationError, match="Invalid value"):
+        msgspec.convert({"change": change, "expected_epoch": 1, "reason": "restored"}, AnyChange)
 
 
 _epochs = st.integers(0, 8)
@@ -115,8 +96,6 @@ changes: st.SearchStrategy[AnyChange] = st.one_of(
     ),
     st.builds(Detach, site=_sites, expected_epoch=_epochs, reason=_reasons),
     st.builds(Attach, site=_sites, expected_epoch=_epochs, reason=_reasons),
-    st.builds(Shut, expected_epoch=_epochs, reason=_reasons),
-    st.builds(Release, expected_epoch=_epochs, reason=_reasons),
 )
 wishes = st.lists(
     st.tuples(changes, st.booleans(), st.lists(st.sampled_from(["taro", "hanako", "mallory"]), max_size=3)), max_size=25

@@ -46,14 +46,26 @@ def test_each_end_of_the_link_meets_the_other(written: Path) -> None:
     assert [entrance.service for entrance in a.entrances] == [service.name for service in b.services] == ["leader"]
 
 
+def test_a_reload_of_the_link_is_no_restart(written: Path) -> None:
+    """It is the signal at which an end takes renewed certificates; without it systemd knows no reload."""
+    for site in "ab":
+        unit = (written / site / "link" / f"kanjo-link-{site}.service").read_text("utf-8")
+        assert "ExecReload=/bin/kill -HUP $MAINPID" in unit.splitlines()
+
+
 def test_the_log_kept_for_a_site_that_is_away_is_chosen(example: Topology) -> None:
     """In sites.toml; what is not chosen is limited too."""
     text = EXAMPLE.read_text("utf-8")
     chosen = read_topology(text.replace("log_kept_gib_max = 64", "log_kept_gib_max = 200"))
     silent = read_topology(text.replace("log_kept_gib_max", "# "))
 
-    limits = [parameters(one, one.sites[0], Installed())["max_slot_wal_keep_size"] for one in (example, chosen, silent)]
+    limits = [parameters(one, Installed())["max_slot_wal_keep_size"] for one in (example, chosen, silent)]
     assert limits == ["64GB", "200GB", "64GB"]
+
+
+def test_the_log_is_kept_by_slots_alone(example: Topology) -> None:
+    """No node copies it into a folder that nobody reads and nobody clears; backups draw it (decision 0012)."""
+    assert [name for name in parameters(example, Installed()) if name.startswith("archive")] == []
 
 
 def test_the_register_knows_both_sites(written: Path) -> None:

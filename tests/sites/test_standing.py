@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
 
+from kanjo.sites.mutual_tls import Validity
 from kanjo.sites.operate.standing import (
     Follower,
     LeaderFacts,
@@ -16,6 +18,7 @@ from kanjo.sites.operate.standing import (
     SiteFacts,
     Standing,
     Vote,
+    certificates,
     does_not_start,
     how_to_copy,
     standing,
@@ -24,9 +27,7 @@ from kanjo.sites.topology import Mode
 
 
 def register(mode: Mode = "required", site: str = "a") -> RegisterFacts:
-    return RegisterFacts(
-        site=site, epoch=4, mode=mode, doors="open", reason="why", by=("hanako", "taro"), at="2026-08-25T09:00:00Z"
-    )
+    return RegisterFacts(site=site, epoch=4, mode=mode, reason="why", by=("hanako", "taro"), at="2026-08-25T09:00:00Z")
 
 
 def following(name: str, *, lag_bytes: int = 0, is_sync: bool = True) -> Follower:
@@ -269,3 +270,19 @@ def test_a_site_whose_log_was_dropped_is_told() -> None:
     assert told not in warnings(kept(0, 100, log_from=log_from), standing_at(96 * MIB))
     assert told not in warnings(kept(0, 100, following("b1"), log_from=log_from), standing_at(95 * MIB))
     assert told not in warnings(kept(0, 100, log_from=log_from), standing_at(0))
+
+
+def test_a_certificate_is_warned_of_before_it_ends() -> None:
+    """The first to end first, each told once however many use it; behind one that ended nothing new is carried."""
+    now = datetime(2026, 8, 25, 9, tzinfo=UTC)
+    authority, far = (Validity(name, now + timedelta(days=30)) for name in ("authority", "register"))
+    near, over = Validity("link-a", now + timedelta(days=29, hours=23)), Validity("link-b", now - timedelta(hours=1))
+
+    def told(*found: Validity) -> tuple[str, ...]:
+        return standing(register(), (site_a(following("b1")), site_b()), certificates(found, now, 30)).warnings
+
+    assert told(far, authority, authority) == ()
+    assert told(far, near, over, near) == (
+        "the certificate of link-b ended on 2026-08-25: renew it now",
+        "the certificate of link-a ends on 2026-09-24, in 29 days: renew it",
+    )

@@ -13,12 +13,12 @@ import msgspec
 import psycopg
 
 from kanjo.backup.catalogue import Backup, Log, lsn_number
-from kanjo.backup.store import UNFINISHED, Store, write_whole
+from kanjo.backup.store import UNFINISHED, Store
 from kanjo.backup.sums import sum_of
 from kanjo.db import Database, explain, run_program
 from kanjo.db.queries import Queries
 from kanjo.errors import Refused, SystemFailed
-from kanjo.folders import sync_folder
+from kanjo.folders import sync_folder, write_whole
 
 SQL = Queries(__package__)
 PARTIAL = ".partial"
@@ -122,7 +122,7 @@ def _keep_log(connection: psycopg.Connection[Any], store: Store, system: str) ->
     try:
         row = connection.execute(SQL["read_life"]).fetchone()
         assert row is not None
-        epoch, has_shared = row
+        epoch, has_shared, summarizes = row
         named = store.named(system, SHARED_SLOT if has_shared else None)
         if named.ended:
             raise _gap(store, "it was given up by `kanjo backup end`")
@@ -134,7 +134,7 @@ def _keep_log(connection: psycopg.Connection[Any], store: Store, system: str) ->
             found = None
         if found is None:
             connection.execute(SQL["create_slot"], {"slot": named.slot})
-        if found is None or store.drawn() is None:
+        if not summarizes:
             connection.execute(SQL["summarize"])
             connection.execute(SQL["reload"])
     except psycopg.Error as error:

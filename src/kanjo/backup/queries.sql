@@ -20,8 +20,11 @@ SET synchronous_commit = 'local'
 SELECT pg_current_wal_flush_lsn()
 
 -- name: read_life
--- Which life of the ledger this is, and whether whoever manages the servers keeps a slot for backups.
-SELECT max(epoch), EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = 'kanjo_backup')
+-- Which life of the ledger this is, whether whoever manages the servers keeps a slot for backups, and whether it is noted
+-- which blocks change: a server that took over has the slot, but not what ALTER SYSTEM told the one before it.
+SELECT max(epoch),
+       EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = 'kanjo_backup'),
+       current_setting('summarize_wal')::boolean
 FROM ledger.epoch
 
 -- name: read_slot

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from kanjo.backup.store import write_whole
 from kanjo.errors import SystemFailed, WrongUsage
+from kanjo.folders import write_whole
 
 FILE = "restore.json"
 LATER = "later-keys.csv"

@@ -25,7 +25,7 @@ import msgspec
 from kanjo.backup.catalogue import Backup, Log
 from kanjo.backup.sums import Sum
 from kanjo.errors import Refused, SystemFailed
-from kanjo.folders import sync_folder
+from kanjo.folders import write_whole
 
 UNFINISHED = "unfinished"
 _T = TypeVar("_T")
@@ -138,15 +138,3 @@ class Store:
 def read_sums(content: bytes) -> dict[str, Sum]:
     """The checksums by path."""
     return msgspec.json.decode(content, type=dict[str, Sum])
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that its name always leads to a complete one, and see it onto the disk."""
-    unfinished = path.with_name(path.name + ".new")
-    with unfinished.open("wb") as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
-    sync_folder(path.parent)

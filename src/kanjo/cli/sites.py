@@ -103,12 +103,13 @@ def pack(
 ) -> Reply:
     """Make an archive for each host, of all that belongs there with owners and modes; unpacked there at / by root.
 
-    Refused while an example is not filled in, a certificate is missing, or fewer than two persons have their public
-    keys in DIR/persons.
+    Refused while an example is not filled in, a certificate is missing or has ended, or fewer than two persons have
+    their public keys in DIR/persons.
     """
+    from kanjo.centercut import REAL_CLOCK
     from kanjo.sites.pack import pack
 
-    packed = pack(sound(topology), out)
+    packed = pack(sound(topology), out, now=REAL_CLOCK.now())
     rows: list[list[object]] = [[one.host, str(one.archive), one.file_count] for one in packed]
     content = {"out": str(out), "archives": msgspec.to_builtins(packed, enc_hook=str)}
     return Reply(content, [Table(["host", "archive, which holds secrets", "files"], rows)])

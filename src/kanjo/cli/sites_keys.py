@@ -51,9 +51,11 @@ def certificates(
     from kanjo.sites.certificates import issue_all
 
     found = issue_all(sound(topology), authority, out, now=REAL_CLOCK.now())
-    rows: list[list[object]] = [[one.party, str(one.certificate), "new" if one.is_new else "kept"] for one in found]
+    rows: list[list[object]] = [
+        [one.party, str(one.certificate), f"{one.until:%Y-%m-%d}", "new" if one.is_new else "kept"] for one in found
+    ]
     content = {"authority": str(authority), "certificates": msgspec.to_builtins(found, enc_hook=str)}
-    return Reply(content, [Table(["party", "certificate, and its key beside it", ""], rows)])
+    return Reply(content, [Table(["party", "certificate, and its key beside it", "until", ""], rows)])
 
 
 @app.command(epilog=example("kanjo sites sign DIGEST --person taro --key taro.key"))

@@ -33,11 +33,9 @@ recovery_target_action = 'promote'
 default_transaction_read_only = 'on'
 """
 
-# Over what the source's ALTER SYSTEM may say, and for good: its commits would wait for servers that do not know it.
-_ALONE = """
-# written by kanjo backup restore
-synchronous_standby_names = ''
-"""
+# What the source's ALTER SYSTEM may say of them goes: commits would wait for servers that do not know this one. Nothing
+# is said in its place, which would stand over what is written later by whoever builds sites from it.
+_NAMES = "synchronous_standby_names"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,8 @@ class Planted:
         fill(unfinished)
         (unfinished / "recovery.signal").touch()
         auto = unfinished / AUTO
-        before = auto.read_text() + _ALONE
+        lines = auto.read_text().splitlines(keepends=True)
+        before = "".join(line for line in lines if not line.startswith(_NAMES))
         (unfinished / _FIRST).write_text(before)
         target = f"recovery_target_time = '{until.isoformat()}'\n" if until else ""
         auto.write_text(before + _RECOVERY + target)

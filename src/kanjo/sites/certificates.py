@@ -25,6 +25,7 @@ from kanjo.sites.render import Installed
 from kanjo.sites.render.desk import DESK
 from kanjo.sites.render.hosts import Party, parties
 from kanjo.sites.topology import Topology
+from kanjo.sites.validity import validities_in
 
 AUTHORITY = "authority"
 AUTHORITY_DAYS = 3650
@@ -76,24 +77,29 @@ def issue(
 
 
 class Issued(msgspec.Struct, frozen=True):
-    """A party's certificate; its key lies beside it. `is_new`: it was made now."""
+    """A party's certificate; its key lies beside it. `is_new`: it was made now; `until`: it is valid."""
 
     party: str
     certificate: Path
     is_new: bool
+    until: datetime
 
 
 def issue_all(topology: Topology, authority: Path, out: Path, *, now: datetime) -> tuple[Issued, ...]:
-    """Give every party of a topology its certificate, in the folders of `kanjo sites render`; what is there is kept."""
-    if not (authority / f"{AUTHORITY}.crt").exists():
+    """Give every party of a topology its certificate, in the folders of `kanjo sites render`; what is there is kept.
+
+    The authority is made with the first certificates, and never beside some of another one: `authority-missing`.
+    """
+    places = [(party, out / party.folder / f"{party.name}.crt") for party in parties(topology, Installed())]
+    if not (authority / f"{AUTHORITY}.crt").exists() and not any(file.exists() for _, file in places):
         make_authority(authority, now=now)
     found = []
-    for party in parties(topology, Installed()):
-        certificate = out / party.folder / f"{party.name}.crt"
+    for party, certificate in places:
         is_new = not certificate.exists()
         if is_new:
-            issue(authority, party.name, _named(party), into=out / party.folder, now=now)
-        found.append(Issued(party.name, certificate, is_new))
+            issue(authority, party.name, _named(party), into=certificate.parent, now=now)
+        [validity] = validities_in(certificate)
+        found.append(Issued(party.name, certificate, is_new, validity.until))
     return tuple(found)
 
 

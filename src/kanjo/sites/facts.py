@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import http.client
 import importlib
-import json
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +13,7 @@ from kanjo.sites.identify import CONNECT_S, NoAnswer, identify
 from kanjo.sites.identity import Identity, forks_in
 from kanjo.sites.node_file import NodeFile, Peer, RegisterAddress
 from kanjo.sites.policy import policy_of
+from kanjo.sites.rest import OK, asked, object_in
 from kanjo.sites.topology import Mode
 
 REST_S = 2.0
@@ -99,40 +98,19 @@ def own_identity(node: NodeFile, silent: dict[str, str]) -> Identity | None:
 
 def is_primary(peer: Peer) -> bool:
     """Whether a node of the other site says that it is primary; one that does not answer says nothing."""
-    answer = _rest("OPTIONS", peer.host, peer.rest_port, "/primary")
-    return answer is not None
+    return asked(peer.host, peer.rest_port, "OPTIONS", "/primary", timeout_s=REST_S)[0] == OK
 
 
 def _asked_config(node: NodeFile) -> dict[str, Any] | None:
-    return _object(_rest("GET", node.rest_host, node.rest_port, "/config"))
+    status, body = asked(node.rest_host, node.rest_port, "GET", "/config", timeout_s=REST_S)
+    return object_in(body) if status == OK else None
 
 
 def _kept_config(node: NodeFile) -> dict[str, Any] | None:
     try:
-        return _object(Path(node.data, "patroni.dynamic.json").read_bytes())
+        return object_in(Path(node.data, "patroni.dynamic.json").read_bytes())
     except OSError:
         return None
-
-
-def _object(text: bytes | None) -> dict[str, Any] | None:
-    try:
-        found = json.loads(text or b"null")
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _rest(method: str, host: str, port: int, path: str) -> bytes | None:
-    """What a Patroni answers with 200; None for any other status, and for silence."""
-    connection = http.client.HTTPConnection(host, port, timeout=REST_S)
-    try:
-        connection.request(method, path)
-        answer = connection.getresponse()
-        return answer.read() if answer.status == http.client.OK else None
-    except (OSError, http.client.HTTPException):
-        return None
-    finally:
-        connection.close()
 
 
 def _register(node: NodeFile, silent: dict[str, str]) -> RegisterState | None:

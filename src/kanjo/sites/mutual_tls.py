@@ -8,7 +8,9 @@ it reached the name it meant, not merely somebody whom the authority knows.
 from __future__ import annotations
 
 import ssl
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -21,6 +23,13 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     authority: str
     certificate: str
     key: str
+
+
+class Validity(msgspec.Struct, frozen=True):
+    """A certificate: whose it is, and when it ends."""
+
+    name: str
+    until: datetime
 
 
 def credentials_in(folder: Path, name: str) -> Credentials:
@@ -46,6 +55,15 @@ def calling(credentials: Credentials) -> ssl.SSLContext:
     return context
 
 
+def renew(context: ssl.SSLContext, credentials: Credentials) -> None:
+    """Use these files for every handshake from now on; who is connected stays so.
+
+    An authority is trusted beside those before. Files that cannot be used change nothing: `certificate-unusable`.
+    """
+    _load(ssl.SSLContext(context.protocol), credentials)
+    _load(context, credentials)
+
+
 def names_of(certificate: object) -> frozenset[str]:
     """The names in a peer's certificate, as `getpeercert()` gives it; none when there is no certificate."""
     if not isinstance(certificate, dict):
@@ -53,15 +71,24 @@ def names_of(certificate: object) -> frozenset[str]:
     return frozenset(value for kind, value in certificate.get("subjectAltName", ()) if kind == "DNS")
 
 
-def _context(protocol: int, credentials: Credentials) -> ssl.SSLContext:
-    """TLS 1.3 only, the other side verified strictly against our authority and no other.
+def validity_of(certificate: dict[str, Any]) -> Validity:
+    """Of a peer's certificate, as `getpeercert()` gives it."""
+    [name] = [value for pairs in certificate["subject"] for kind, value in pairs if kind == "commonName"]
+    return Validity(name, datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate["notAfter"]), UTC))
 
-    Error: `certificate-unusable`.
-    """
+
+def _context(protocol: int, credentials: Credentials) -> ssl.SSLContext:
+    """TLS 1.3 only, the other side verified strictly against our authority and no other."""
     context = ssl.SSLContext(protocol)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.verify_mode = ssl.CERT_REQUIRED
     context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_STRICT
+    _load(context, credentials)
+    return context
+
+
+def _load(context: ssl.SSLContext, credentials: Credentials) -> None:
+    """Error: `certificate-unusable`."""
     try:
         context.load_verify_locations(credentials.authority)
         context.load_cert_chain(credentials.certificate, credentials.key)
@@ -72,4 +99,3 @@ def _context(protocol: int, credentials: Credentials) -> ssl.SSLContext:
             f"used: {error}. Make them anew, or correct the paths.",
             certificate=credentials.certificate,
         ) from error
-    return context

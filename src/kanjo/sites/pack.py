@@ -9,6 +9,7 @@ import io
 import os
 import tarfile
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -18,6 +19,7 @@ from kanjo.sites.render import Installed, hosts
 from kanjo.sites.render.credentials import FILL_IN
 from kanjo.sites.render.hosts import Placed
 from kanjo.sites.topology import Topology
+from kanjo.sites.validity import validities_in
 
 HOSTS = "hosts"
 """The folder of the archives, below the output folder."""
@@ -32,10 +34,12 @@ class Packed(msgspec.Struct, frozen=True):
     file_count: int
 
 
-def pack(topology: Topology, out: Path, installed: Installed | None = None) -> tuple[Packed, ...]:
+def pack(topology: Topology, out: Path, installed: Installed | None = None, *, now: datetime) -> tuple[Packed, ...]:
     """Pack what `render`, `certificates` and `person` made. Error: `pack-incomplete`, with all faults in `errors`."""
     by_host = hosts(topology, installed or Installed())
-    faults = list(dict.fromkeys(fault for placed in by_host.values() for one in placed for fault in _faults(out, one)))
+    faults = list(
+        dict.fromkeys(fault for placed in by_host.values() for one in placed for fault in _faults(out, one, now))
+    )
     if faults:
         raise Refused(
             "pack-incomplete",
@@ -47,7 +51,7 @@ def pack(topology: Topology, out: Path, installed: Installed | None = None) -> t
     return tuple(_packed(out, host, placed) for host, placed in by_host.items())
 
 
-def _faults(out: Path, placed: Placed) -> Iterator[str]:
+def _faults(out: Path, placed: Placed, now: datetime) -> Iterator[str]:
     match placed.kind:
         case "file":
             file = out / placed.source
@@ -55,6 +59,9 @@ def _faults(out: Path, placed: Placed) -> Iterator[str]:
                 yield f"there is no {file}"
             elif placed.filled_in and FILL_IN in file.read_text("utf-8"):
                 yield f"{file} still says {FILL_IN}"
+            elif file.suffix == ".crt":
+                ended = [one.until for one in validities_in(file) if one.until <= now]
+                yield from (f"{file} ended on {until:%Y-%m-%d}" for until in ended)
         case "persons":
             if len(list((out / placed.source).glob("*.pub"))) < SIGNERS_MIN:
                 yield f"there are not {SIGNERS_MIN} persons' public keys in {out / placed.source}"

@@ -30,6 +30,7 @@ NODES_OPERATING_MIN = 3
 NODES_STANDBY_MIN = 2
 ETCD_MEMBERS_MIN = 3
 LOG_KEPT_GIB_MIN = 2
+CERTIFICATE_DAYS_MIN, CERTIFICATE_DAYS_MAX = 1, 800
 
 
 class Violation(msgspec.Struct, frozen=True):
@@ -185,6 +186,14 @@ def _log_kept(topology: Topology) -> Iterator[Violation]:
         )
 
 
+def _certificates_warned_of(topology: Topology) -> Iterator[Violation]:
+    """R6: behind a certificate that has ended no answer leaves; one that is always warned of is not heeded."""
+    days = topology.policy.certificate_days_min
+    if not CERTIFICATE_DAYS_MIN <= days <= CERTIFICATE_DAYS_MAX:
+        remedy = f"use {CERTIFICATE_DAYS_MIN} to {CERTIFICATE_DAYS_MAX}; they last a little longer"
+        yield Violation("R6", "policy.certificate_days_min", f"{days} days of warning", remedy)
+
+
 def _places_taken_once(topology: Topology) -> Iterator[Violation]:
     """R1: no two things listen at one place or write into one directory, in a lab neither."""
     for (host, port), places in _grouped(_listening(topology)):
@@ -206,7 +215,7 @@ def _paths_whole(topology: Topology) -> Iterator[Violation]:
             wrong = f"{directory.parent} around it is the system's, and services write beside their data"
             yield Violation("R10", place, wrong, "write it as /var/lib/kanjo/a1")
     paths = [(place, str(directory)) for _, directory, place in _directories(topology)]
-    paths += [("policy.archive", topology.policy.archive), ("link.authority", topology.link_authority)]
+    paths.append(("link.authority", topology.link_authority))
     for site in topology.sites:
         place = f"sites.{site.name}"
         paths += [(f"{place}.credentials", site.credentials), (f"{place}.link.certificate", site.link.certificate)]
@@ -269,6 +278,7 @@ _CHECKS: tuple[Callable[[Topology], Iterator[Violation]], ...] = (
     _votes,
     _times,
     _log_kept,
+    _certificates_warned_of,
     _places_taken_once,
     _paths_whole,
     _reachable,

@@ -93,17 +93,18 @@ class Register(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What both sites agree on. `mode` is the one set at the end of bring-up; `archive` keeps the log for backups.
+    """What both sites agree on. `mode` is the one set at the end of bring-up.
 
     `log_kept_gib_max`: so much log is kept for a site that is away; beyond it the site is copied anew when it is back.
+    `certificate_days_min`: one that is valid for fewer days is warned of.
     """
 
     mode: Mode
     ttl_s: int
     loop_wait_s: int
     retry_timeout_s: int
-    archive: str
     log_kept_gib_max: int = 64
+    certificate_days_min: int = 30
 
 
 class Topology(msgspec.Struct, frozen=True, kw_only=True):

@@ -43,7 +43,10 @@ KEYS = "SELECT key FROM ledger.request WHERE client = %s"
 
 
 class Customers:
-    """They ask without end, each waits for its answer before it asks again, and it is noted when each answer came."""
+    """They ask without end, each waits for its answer before it asks again, and it is noted when each answer came.
+
+    They leave with the block whose they are.
+    """
 
     def __init__(self, database: db.Database, name: str, history: Path) -> None:
         self.name, self.history = name, history
@@ -54,6 +57,12 @@ class Customers:
         self._recorder = check.Recorder(self._door.post, history, complete=[name])
         self._crowd = ThreadPoolExecutor(CUSTOMERS)
         self._asking = [self._crowd.submit(self._ask, customer) for customer in range(CUSTOMERS)]
+
+    def __enter__(self) -> Customers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
 
     def count(self) -> int:
         """How many instructions were answered."""
@@ -135,21 +144,18 @@ class Bank:
         """A day: customers and a cut are at work while the block runs; afterwards it is finished, and proved."""
         run = self._payday()
         orders = centercut.Orders(ceiling_items_per_s=items_per_s / WORKERS)
-        with centercut.crew_of(self._named(WORKER), orders, WORKERS) as crew:
-            customers = self.customers(f"{self._today}")
-            try:
-                customers.wait_for_more(20)
-                with self._store() as store:
-                    centercut.start(store, [run])
-                wait_until(lambda: self._settled(run), "the cut begins")
-                yield customers
-                status = self._status(run)
-                before = status.totals.settled
-                assert before < status.row.items, "the cut was over before the scenario was"
-                wait_until(lambda: self._settled(run) > before, "the cut goes on by itself")
-                assert crew.alive() == WORKERS, crew.last_words()
-            finally:
-                customers.leave()
+        crew_of = centercut.crew_of(self._named(WORKER), orders, WORKERS)
+        with crew_of as crew, self.customers(f"{self._today}") as customers:
+            customers.wait_for_more(20)
+            with self._store() as store:
+                centercut.start(store, [run])
+            wait_until(lambda: self._settled(run), "the cut begins")
+            yield customers
+            status = self._status(run)
+            before = status.totals.settled
+            assert before < status.row.items, "the cut was over before the scenario was"
+            wait_until(lambda: self._settled(run) > before, "the cut goes on by itself")
+            assert crew.alive() == WORKERS, crew.last_words()
         with centercut.crew_of(self.database, centercut.Orders(), 1):
             wait_until(lambda: self._status(run).row.finished is not None, "the run is closed")
         self.prove([customers.history])

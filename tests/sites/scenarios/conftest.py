@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import pytest
-from runbook import NO_ETCD, Runbook, open_folder
+from folders import open_folder
+from runbook import NO_ETCD, Runbook
 
 from kanjo.sites.lab import Lab
 
@@ -24,7 +25,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @contextmanager
 def _brought_up() -> Iterator[Runbook]:
     with open_folder() as folder:
-        lab = Lab(folder)
+        lab = Lab(folder / "lab")
         try:
             with lab.while_used(lambda _: None):
                 yield Runbook(lab)

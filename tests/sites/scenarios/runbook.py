@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from datetime import UTC, datetime
 from functools import cached_property
-from pathlib import Path
 from typing import Any, LiteralString
 
 import psycopg
@@ -17,9 +16,12 @@ from bank import Bank
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from waiting import wait_until
 
+from kanjo.sites.certificates import issue
 from kanjo.sites.lab import Lab
 from kanjo.sites.lab.bring_up import healthy, signed
-from kanjo.sites.lab.ground import read_record
+from kanjo.sites.lab.ground import hand_over, read_record
+from kanjo.sites.lab.parts import running, send
+from kanjo.sites.mutual_tls import Validity
 from kanjo.sites.operate.look import look
 from kanjo.sites.operate.perform import Waits, perform, planned
 from kanjo.sites.operate.plan import Command, Plan
@@ -28,6 +30,7 @@ from kanjo.sites.operate.standing import Standing
 from kanjo.sites.person import Signature
 from kanjo.sites.register.entry import digest_of_change
 from kanjo.sites.topology import Node
+from kanjo.sites.validity import validities_in
 
 NO_ETCD = "the scenarios of two sites need etcd (Debian: etcd-server); `make test-sites` installs it"
 
@@ -168,6 +171,17 @@ class Runbook:
         wait_until(lambda: self.state_of(first.name) == "streaming", f"{first.name} follows")
         self.lab.start([node.name for node in end.nodes])
 
+    def renew(self, site: str) -> Validity:
+        """As the runbook says: a site's end of the link gets another certificate, and is told so."""
+        ground, name = self.lab.ground, f"link-{site}"
+        folder = ground.host / "tls"
+        for ending in ("crt", "key"):
+            (folder / f"{name}.{ending}").unlink()
+        issue(ground.tls / "authority", name, into=folder, now=datetime.now(UTC), valid_days=99)
+        hand_over(ground, read_record(ground).account)
+        send(running(ground)[name], signal.SIGHUP)
+        return validities_in(folder / f"{name}.crt")[0]
+
     def state_of(self, name: str) -> str:
         """What a node does, by its Patroni."""
         return next(node.state for node in self.look().nodes if node.name == name)
@@ -183,14 +197,3 @@ class Runbook:
         plan, log = self.plan(command, site, reason), []
         perform(self.desk, plan, self.sign(plan), lambda step, how: log.append(f"{type(step).__name__}: {how}"), waits)
         return log
-
-
-@contextmanager
-def open_folder() -> Iterator[Path]:
-    """A folder that the user of the lab's processes can reach, also when we are root."""
-    folder = Path(tempfile.mkdtemp(prefix="kanjo-lab-"))
-    folder.chmod(0o711)
-    try:
-        yield folder / "lab"
-    finally:
-        shutil.rmtree(folder)

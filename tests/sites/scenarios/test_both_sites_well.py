@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from runbook import Runbook, open_folder
+from folders import open_folder
+from runbook import Runbook
 from waiting import wait_until
 
 from kanjo.errors import Refused
@@ -154,14 +155,14 @@ def test_no_process_is_left_when_the_lab_is_down(runbook: Runbook) -> None:
 def test_no_process_is_left_when_bring_up_is_killed() -> None:
     """`lab up` itself is killed while it starts the first site: its watcher ends what it started."""
     with open_folder() as folder:
-        command = [Path(sys.executable).with_name("kanjo"), "sites", "lab", "up", "--home", str(folder)]
+        lab = Lab(folder / "lab")
+        command = [Path(sys.executable).with_name("kanjo"), "sites", "lab", "up", "--home", str(lab.ground.folder)]
         up = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
         try:
             assert up.stderr is not None
             for line in up.stderr:
                 if "the first node" in line:
                     break
-            lab = Lab(folder)
             wait_until(lambda: "a1" in running(lab.ground), "a1 begun")
         finally:
             up.kill()

@@ -20,8 +20,7 @@ def test_a_fenced_site_answers_nobody_and_comes_back_only_by_two_persons(runbook
     """
     bank = runbook.bank
     with bank.at_work() as customers:
-        at_a = bank.customers("at-a", runbook.dsn("a"))
-        try:
+        with bank.customers("at-a", runbook.dsn("a")) as at_a:
             at_a.wait_for_more(20)
 
             assert runbook.order("fence", "a", "cloud a misbehaves") == ["Enter: done", "Cut: done"]
@@ -44,8 +43,6 @@ def test_a_fenced_site_answers_nobody_and_comes_back_only_by_two_persons(runbook
             with pytest.raises(Refused) as refused:
                 runbook.plan("rejoin", "a")
             assert refused.value.code == "site-writes"
-        finally:
-            at_a.leave()
         runbook.lab.kill(["a"])
         runbook.lab.start(["a"])
         wait_until(lambda: "register-names-b" in _gates(runbook), "a gate of a refused")

@@ -74,8 +74,7 @@ def test_t23_an_order_to_a_fenced_site_is_refused_and_releases_nobody(shared: Ru
     """Two persons signed that a be detached, others promote b before it is done: nothing waiting in a is answered."""
     shared.until_well()
     with shared.bank.at_work() as customers:
-        at_a = shared.bank.customers("at-a", shared.dsn("a"))
-        try:
+        with shared.bank.customers("at-a", shared.dsn("a")) as at_a:
             at_a.wait_for_more(20)
             shared.lab.cut(blackhole=False)
             early = shared.plan("detach", "a", "cloud b does not answer")
@@ -94,8 +93,6 @@ def test_t23_an_order_to_a_fenced_site_is_refused_and_releases_nobody(shared: Ru
             customers.wait_for_more(20)
             assert shared.desk.dynamic(shared.desk.topology.site("a")) == policy
             assert at_a.count() == before
-        finally:
-            at_a.leave()
         assert shared.bank.lost(at_a, "b") == set()
 
         shared.lab.kill(["a1", "a2", "a3"])

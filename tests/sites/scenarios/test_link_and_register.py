@@ -19,6 +19,7 @@ from kanjo.sites.operate.plan import Command
 pytestmark = [pytest.mark.sites, pytest.mark.long, pytest.mark.xdist_group("sites-lab")]
 
 FAR_MS = 100
+ACROSS = "SELECT pid FROM pg_stat_replication WHERE application_name IN ('b1', 'b2')"
 
 
 @contextmanager
@@ -81,3 +82,24 @@ def test_a_long_silence_fills_the_server_with_no_sessions(shared: Runbook) -> No
 
         shared.lab.heal()
         customers.wait_for_more(20)
+
+
+def test_certificates_of_the_link_are_renewed_while_the_bank_serves(shared: Runbook) -> None:
+    """Both ends get new ones and are told so: what they carry goes on, what is dialled anew is carried too."""
+    shared.until_well()
+    leader = shared.leader("a")
+    assert leader is not None
+    with healed(shared), shared.bank.at_work() as customers:
+        before = shared.sql(leader, ACROSS)
+        for site in ("a", "b"):
+            renewed = shared.renew(site)
+            in_use = shared.desk.link(site).status
+            wait_until(lambda renewed=renewed, in_use=in_use: renewed in in_use().certificates, "the new one in use")
+        customers.wait_for_more(20)
+        assert len(before) == 1 and shared.sql(leader, ACROSS) == before
+        assert {one.left_days for one in shared.look().certificates if one.name.startswith("link")} == {98}
+
+        shared.lab.cut(blackhole=False)
+        shared.lab.heal()
+        customers.wait_for_more(20)
+        wait_until(lambda: shared.sql(leader, ACROSS) not in ([], before), "b follows over a new connection")

@@ -32,8 +32,7 @@ def test_t6_a_primary_whose_patroni_is_gone_answers_nobody(shared: Runbook) -> N
     with bank.at_work() as customers:
         was = shared.leader("a")
         assert was is not None
-        at_old = bank.customers("at-old", shared.dsn(was))
-        try:
+        with bank.customers("at-old", shared.dsn(was)) as at_old:
             at_old.wait_for_more(20)
             shared.lab.kill([f"{was}.patroni"])
             shared.until_another_serves("a", was)
@@ -46,8 +45,6 @@ def test_t6_a_primary_whose_patroni_is_gone_answers_nobody(shared: Runbook) -> N
             shared.mend()
             assert shared.leader("a") != was
             assert at_old.count() == before
-        finally:
-            at_old.leave()
     bank.prove([customers.history, at_old.history])
 
 
@@ -86,8 +83,7 @@ def test_a_frozen_primary_that_wakes_up_answers_nobody(shared: Runbook) -> None:
     with bank.at_work() as customers:
         was = shared.leader("a")
         assert was is not None
-        at_old = bank.customers("at-frozen", shared.dsn(was))
-        try:
+        with bank.customers("at-frozen", shared.dsn(was)) as at_old:
             at_old.wait_for_more(20)
             shared.lab.freeze([was])
             shared.until_another_serves("a", was)
@@ -96,8 +92,6 @@ def test_a_frozen_primary_that_wakes_up_answers_nobody(shared: Runbook) -> None:
             shared.until_well()
             customers.wait_for_more(20)
             assert shared.leader("a") != was
-        finally:
-            at_old.leave()
         assert bank.lost(at_old, "a") == bank.lost(at_old, "b") == set()
     bank.prove([customers.history, at_old.history])
 

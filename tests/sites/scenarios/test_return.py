@@ -111,8 +111,7 @@ def test_a_frozen_primary_that_wakes_up_after_b_was_promoted_is_fenced(runbook: 
     with bank.at_work() as customers:
         was = runbook.leader("a")
         assert was is not None
-        at_a = bank.customers("at-a", runbook.dsn("a"))
-        try:
+        with bank.customers("at-a", runbook.dsn("a")) as at_a:
             at_a.wait_for_more(20)
             runbook.lab.freeze([was])
             runbook.order("promote", "b", "the primary of cloud a does not answer")
@@ -131,7 +130,5 @@ def test_a_frozen_primary_that_wakes_up_after_b_was_promoted_is_fenced(runbook: 
             runbook.lab.start([was])
             runbook.until_well()
             assert at_a.count() == before
-        finally:
-            at_a.leave()
         assert bank.lost(at_a, "a") == bank.lost(at_a, "b") == set()
     bank.prove([customers.history, at_a.history])

@@ -33,8 +33,7 @@ def test_t13_an_isolated_site_gives_no_answer_and_cannot_be_relaxed(runbook: Run
     """a lives on behind a cut link; b is promoted. No customer of a is answered, and no order reaches a's policy."""
     bank = runbook.bank
     with bank.at_work() as customers:
-        at_a = bank.customers("at-a", runbook.dsn("a"))
-        try:
+        with bank.customers("at-a", runbook.dsn("a")) as at_a:
             at_a.wait_for_more(20)
             runbook.lab.cut(blackhole=False)
 
@@ -48,7 +47,5 @@ def test_t13_an_isolated_site_gives_no_answer_and_cannot_be_relaxed(runbook: Run
                 assert refused.value.code == "site-fenced"
             wait_until(lambda: any("takes writes, but" in told for told in runbook.look().warnings), "the warning")
             assert at_a.count() == before
-        finally:
-            at_a.leave()
         assert bank.lost(at_a, "b") == set()
     bank.prove([customers.history, at_a.history])

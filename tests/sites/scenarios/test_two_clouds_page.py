@@ -13,12 +13,13 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from runbook import open_folder
+from folders import open_folder
 from waiting import wait_until
 
 from kanjo.sites import Topology, read_topology, require_sound
@@ -32,6 +33,7 @@ from kanjo.sites.operate.look import look
 from kanjo.sites.pack import pack
 from kanjo.sites.person import make_person
 from kanjo.sites.render import Installed, rendered
+from kanjo.sites.render.credentials import filled_in
 
 pytestmark = [pytest.mark.sites, pytest.mark.long, pytest.mark.xdist_group("sites-lab")]
 
@@ -61,7 +63,7 @@ class Clouds:
             watchdog="off",
             parameters=PARAMETERS,
         )
-        self.passwords: dict[str, str] = {}
+        self.passwords = defaultdict[str, str](lambda: secrets.token_hex(16))
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     @property
@@ -75,14 +77,15 @@ class Clouds:
             place.parent.mkdir(parents=True, exist_ok=True)
             # whomever a process calls on the loopback, it comes from 127.0.0.1
             place.write_text(re.sub(r"127\.0\.1\.\d+/32", "127.0.0.1/32", file.text), "utf-8")
-        issue_all(self.topology, self.ground.folder / "authority", self.out, now=datetime.now(UTC))
+        now = datetime.now(UTC)
+        issue_all(self.topology, self.ground.folder / "authority", self.out, now=now)
         (self.out / "persons").mkdir()
         for person in ("hanako", "taro"):
             public = make_person(self.keys, person).with_suffix(".pub")
             shutil.copy(public, self.out / "persons")
         for example in self.out.rglob("*.example"):
-            example.with_suffix("").write_text(re.sub(r"CHANGE-ME-(\w+)", self._password, example.read_text("utf-8")))
-        for packed in pack(self.topology, self.out, self.installed):
+            example.with_suffix("").write_text(filled_in(example.read_text("utf-8"), self.passwords))
+        for packed in pack(self.topology, self.out, self.installed, now=now):
             unpack = ("tar", "-xp", "-C", "/", "--exclude", "etc/systemd", "-f", packed.archive)
             subprocess.run(unpack, check=True, umask=0o022)
         for site in "ab":
@@ -131,13 +134,10 @@ class Clouds:
         signed = [word for name in ("hanako", "taro") for word in ("--sign", f"{name}={self.keys}/{name}.key")]
         self.done("sites", command, site, "--reason", reason, *signed, "--desk", self.installed.at_desk("desk.json"))
 
-    def _password(self, found: re.Match[str]) -> str:
-        return self.passwords.setdefault(found[1], secrets.token_hex(16))
-
     def _topology(self) -> Topology:
         host, ports, addresses = self.ground.host, iter(free_ports(40)), {}
         text = EXAMPLE.read_text("utf-8").replace("/etc/kanjo", f"{host}/etc")
-        text = text.replace("/var/lib/kanjo", f"{host}/data").replace("/srv/kanjo", f"{host}/srv")
+        text = text.replace("/var/lib/kanjo", f"{host}/data")
         text = re.sub(r"port = \d+", lambda _: f"port = {next(ports)}", text)
         text = re.sub(
             r'host = "([^"]+)"',
@@ -155,7 +155,7 @@ class Clouds:
 @pytest.fixture
 def clouds() -> Iterator[Clouds]:
     with open_folder() as folder:
-        found = Clouds(folder)
+        found = Clouds(folder / "lab")
         try:
             yield found
         finally:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import http.client
 from collections.abc import Callable
 from functools import partial
+from typing import Any, LiteralString
 
-from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from kanjo.db import migrate_to, reach
@@ -16,21 +15,18 @@ from kanjo.sites.lab.ground import Ground, Made
 from kanjo.sites.lab.made import BANK, PERSONS
 from kanjo.sites.lab.parts import Part, parts, start
 from kanjo.sites.operate.desk import Desk
-from kanjo.sites.operate.sql import FOLLOWERS, IN_RECOVERY
+from kanjo.sites.operate.sql import CAN_LOGIN, FOLLOWERS, IN_RECOVERY
 from kanjo.sites.operate.waiting import until
 from kanjo.sites.person import Signature, read_key, sign
 from kanjo.sites.policy import KEY
 from kanjo.sites.register.entry import digest_of_change
 from kanjo.sites.register.state import AnyChange, Appoint, Attach, Mode
+from kanjo.sites.render.credentials import filled_in
+from kanjo.sites.render.desk import roles_example
+from kanjo.sites.rest import asked
 
 Tell = Callable[[str], None]
 SERVICE_S, DATABASE_S, COPY_S, STEP_S = 20, 60, 60, 30
-
-# The other site's role: Patroni makes only that of its own site, and roles are the same in both.
-MAKE_ROLE = "CREATE ROLE {} LOGIN REPLICATION PASSWORD {}"
-# The bank's own role; it makes the service's role when it migrates.
-MAKE_BANK_ROLE = "CREATE ROLE {} LOGIN CREATEROLE PASSWORD {}"
-MAKE_BANK = "CREATE DATABASE {} TEMPLATE template0 OWNER {}"
 
 
 def bring_up(ground: Ground, made: Made, desk: Desk, tell: Tell) -> None:
@@ -50,7 +46,7 @@ def bring_up(ground: Ground, made: Made, desk: Desk, tell: Tell) -> None:
     first = every[a.nodes[0].name]
     start(ground, first, made)
     until(f"{first.name} is primary", lambda: _writes(desk, a), within_s=DATABASE_S, see=str(ground.log(first.name)))
-    _roles(desk, a, b, made)
+    _roles(desk, made)
     tell(f"copies of it: the rest of site {a.name}, and site {b.name} over the link")
     _until_quorum(ground, b)
     for node in (*a.nodes[1:], b.nodes[0]):
@@ -78,13 +74,8 @@ def attach(ground: Ground, desk: Desk, a: Site, b: Site) -> None:
 
 def in_step(desk: Desk, a: Site, b: Site) -> bool:
     """Whether a commit on A waits for, and gets, one node of each site."""
-    leader = desk.leader(a)
-    if leader is None:
-        return False
-    with desk.database(leader) as connection:
-        sync = [
-            name for name, state, sync, *_ in connection.execute(FOLLOWERS) if state == "streaming" and sync == "sync"
-        ]
+    followers = _of_leader(desk, a, FOLLOWERS)
+    sync = [name for name, state, sync, *_ in followers if state == "streaming" and sync == "sync"]
     return any(name in a.node_names for name in sync) and any(name in b.node_names for name in sync)
 
 
@@ -112,14 +103,23 @@ def dsn(ground: Ground, topology: Topology) -> str:
     )
 
 
-def _roles(desk: Desk, a: Site, b: Site, made: Made) -> None:
-    leader = desk.leader(a)
+def _roles(desk: Desk, made: Made) -> None:
+    """As the desk's `roles.sql` makes them."""
+    leader = desk.leader(desk.topology.site(desk.topology.operating))
     assert leader is not None
-    passwords = made.passwords
     with desk.database(leader) as connection:
-        for role, make in ((b.replication_role, MAKE_ROLE), (BANK, MAKE_BANK_ROLE)):
-            connection.execute(sql.SQL(make).format(sql.Identifier(role), sql.Literal(passwords[role])))
-        connection.execute(sql.SQL(MAKE_BANK).format(sql.Identifier(BANK), sql.Identifier(BANK)))
+        for line in filled_in(roles_example(desk.topology), made.passwords).splitlines():
+            if not line.startswith("--"):
+                connection.execute(line.encode())
+
+
+def _of_leader(desk: Desk, site: Site, query: LiteralString, *values: object) -> list[tuple[Any, ...]]:
+    """What the database of a site's leader says; nothing when nobody leads."""
+    leader = desk.leader(site)
+    if leader is None:
+        return []
+    with desk.database(leader) as connection:
+        return connection.execute(query, values).fetchall()
 
 
 def _answers(desk: Desk) -> bool:
@@ -130,21 +130,10 @@ def _answers(desk: Desk) -> bool:
 
 
 def _writes(desk: Desk, site: Site) -> bool:
-    leader = desk.leader(site)
-    if leader is None:
-        return False
-    with desk.database(leader) as connection:
-        row = connection.execute(IN_RECOVERY).fetchone()
     # Patroni makes its roles after the server takes writes
-    return row == (False,) and _has_role(desk, site)
-
-
-def _has_role(desk: Desk, site: Site) -> bool:
-    leader = desk.leader(site)
-    if leader is None:
-        return False
-    with desk.database(leader) as connection:
-        return connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (site.replication_role,)).rowcount == 1
+    return _of_leader(desk, site, IN_RECOVERY) == [(False,)] and bool(
+        _of_leader(desk, site, CAN_LOGIN, site.replication_role)
+    )
 
 
 def _until_quorum(ground: Ground, site: Site) -> None:
@@ -155,23 +144,13 @@ def _until_quorum(ground: Ground, site: Site) -> None:
 
 def healthy(host: str, port: int) -> bool:
     """Whether a member of a quorum knows a leader."""
-    connection = http.client.HTTPConnection(host, port, timeout=1)
-    try:
-        connection.request("GET", "/health")
-        return b'"true"' in connection.getresponse().read()
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+    return b'"true"' in asked(host, port, "GET", "/health", timeout_s=1)[1]
 
 
 def _until_follows(ground: Ground, desk: Desk, site: Site, part: Part) -> None:
     def follows() -> bool:
-        leader = desk.leader(site)
-        if leader is None:
-            return False
-        with desk.database(leader) as connection:
-            return any(name == part.name and state == "streaming" for name, state, *_ in connection.execute(FOLLOWERS))
+        followers = _of_leader(desk, site, FOLLOWERS)
+        return any(name == part.name and state == "streaming" for name, state, *_ in followers)
 
     until(f"{part.name} follows the primary", follows, within_s=COPY_S, see=str(ground.log(part.name)))
 

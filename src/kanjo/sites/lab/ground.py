@@ -16,7 +16,7 @@ from kanjo.db import Account, Home, prepare_home, programs
 from kanjo.errors import SystemFailed
 
 PACKAGES = ("patroni", "etcd", "psutil", "yaml", "cryptography", "psycopg", "kanjo")
-PLACES = ("etc", "data", "run", "state", "register", "tls", "archive", "etcd", "log")
+PLACES = ("etc", "data", "run", "state", "register", "tls", "etcd", "log")
 
 
 class Ground(msgspec.Struct, frozen=True):

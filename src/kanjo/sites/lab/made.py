@@ -18,6 +18,7 @@ from kanjo.sites.mutual_tls import credentials_in
 from kanjo.sites.operate.desk import DeskFile
 from kanjo.sites.person import make_person
 from kanjo.sites.render import Installed, link_name, rendered
+from kanjo.sites.render.credentials import environment_example, filled_in, pass_line
 
 PERSONS = ("hanako", "taro")
 """Two persons, for two signatures. Their keys lie side by side, which is why a lab is only a lab."""
@@ -85,7 +86,7 @@ def clear(ground: Ground) -> None:
 
 def clear_data(ground: Ground) -> None:
     """Give the room back that databases and quorums took; files and logs stay to be read."""
-    for place in ("data", "etcd", "archive"):
+    for place in ("data", "etcd"):
         shutil.rmtree(ground.host / place, ignore_errors=True)
 
 
@@ -93,8 +94,7 @@ def _topology_text(ground: Ground) -> str:
     host, ports = ground.host, iter(free_ports(40))
     lines = [
         'operating = "a"\nlab = true\n',
-        '[policy]\nmode = "required"\nttl_s = 8\nloop_wait_s = 1\nretry_timeout_s = 3',
-        f'archive = "{host}/archive"\n',
+        '[policy]\nmode = "required"\nttl_s = 8\nloop_wait_s = 1\nretry_timeout_s = 3\n',
         f'[register]\nhost = "{HOST}"\nport = {next(ports)}\ndata = "{host}/register"\n',
         f'[link]\nauthority = "{host}/tls/authority.crt"\n',
     ]
@@ -153,29 +153,26 @@ def _configurations(ground: Ground, topology: Topology, made: Made) -> None:
     """As `kanjo sites render` writes them; the secret ones are filled in."""
     for file in rendered(topology, installed(ground, made)):
         place = Path(file.place)
-        if not file.secret and place.is_relative_to(ground.host):
-            place.parent.mkdir(parents=True, exist_ok=True)
+        if not place.is_relative_to(ground.host):
+            continue  # the desk of a lab is its own
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if file.secret:
+            write_secret(place, filled_in(file.text, made.passwords))
+        else:
             place.write_text(file.text, "utf-8")
-    for site in topology.sites:
-        (ground.host / "archive" / site.scope).mkdir()
-        for node in site.nodes:
-            lines = [
-                *_pass_lines(node.host, node.port, (SUPERUSER, site.replication_role), made),
-                *_pass_lines(site.link.host, site.link.port, (site.replication_role,), made),
-            ]
-            write_secret(ground.host / "etc" / node.name / "pgpass", "\n".join(lines) + "\n")
 
 
 def _desk(ground: Ground, topology: Topology, made: Made) -> None:
+    roles = tuple(site.replication_role for site in topology.sites)
     lines = [
-        line
+        pass_line(f"{node.host}:{node.port}", role)
         for _, node in topology.nodes()
-        for line in _pass_lines(node.host, node.port, (SUPERUSER, BANK, "repl_a", "repl_b"), made)
+        for role in (SUPERUSER, BANK, *roles)
     ]
     for site in topology.sites:
-        lines += _pass_lines(site.haproxy.host, site.haproxy.port, (BANK,), made)
-        lines += _pass_lines(site.link.host, site.link.port, ("repl_a", "repl_b"), made)
-    write_secret(ground.folder / "pgpass", "\n".join(lines) + "\n")
+        lines.append(pass_line(f"{site.haproxy.host}:{site.haproxy.port}", BANK))
+        lines += [pass_line(f"{site.link.host}:{site.link.port}", role) for role in roles]
+    write_secret(ground.folder / "pgpass", filled_in("\n".join(lines) + "\n", made.passwords))
     write_secret(ground.tls / "rest.password", made.passwords["operator"])
     desk = DeskFile(
         topology=str(ground.topology),
@@ -190,17 +187,7 @@ def _desk(ground: Ground, topology: Topology, made: Made) -> None:
     write_secret(ground.desk, msgspec.json.format(msgspec.json.encode(desk)).decode())
 
 
-def _pass_lines(host: str, port: int, users: tuple[str, ...], made: Made) -> list[str]:
-    return [f"{host}:{port}:*:{user}:{made.passwords[user]}" for user in users]
-
-
-def environment(site: Site, made: Made) -> dict[str, str]:
-    """What a node's Patroni finds in its environment; it keeps it from its children."""
-    users = {
-        "SUPERUSER": SUPERUSER,
-        "REPLICATION": site.replication_role,
-        "REWIND": "rewind",
-        "RESTAPI": "operator",
-    }
-    found = {f"PATRONI_{name}_USERNAME": user for name, user in users.items()}
-    return found | {f"PATRONI_{name}_PASSWORD": made.passwords[user] for name, user in users.items()}
+def environment(ground: Ground, site: Site, made: Made) -> dict[str, str]:
+    """What a node's Patroni finds in its environment, where systemd puts it; it keeps it from its children."""
+    text = filled_in(environment_example(site, installed(ground, made)), made.passwords)
+    return dict(line.split("=", 1) for line in text.splitlines() if not line.startswith("#"))

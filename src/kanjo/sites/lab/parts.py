@@ -72,7 +72,7 @@ def parts(ground: Ground, topology: Topology, made: Made) -> dict[str, Part]:
                 kind="node",
                 site=site.name,
                 arguments=(*reaped, *python, "kanjo.sites.launcher", f"{etc}/{node.name}/patroni.yml"),
-                environment=environment(site, made),
+                environment=environment(ground, site, made),
             )
             for node in site.nodes
         ]

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from kanjo.errors import WrongUsage
+from kanjo.sites.json_file import bad_config, read_json_file
 from kanjo.sites.mutual_tls import Credentials
 
 NAME_CHARACTERS_MAX = 63
@@ -66,12 +66,9 @@ class EndConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 def read_config(path: Path) -> EndConfig:
     """The configuration of an end. Error: `bad-config`."""
-    try:
-        config = msgspec.json.decode(path.read_bytes(), type=EndConfig)
-    except (OSError, msgspec.DecodeError) as error:
-        raise WrongUsage("bad-config", f"{path}: {error}.", path=str(path)) from error
+    config = read_json_file(path, EndConfig)
     for complaint in _complaints(config):
-        raise WrongUsage("bad-config", f"{path}: {complaint}.", path=str(path))
+        raise bad_config(path, complaint)
     return config
 
 

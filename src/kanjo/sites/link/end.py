@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import structlog
 
-from kanjo.errors import SystemFailed
+from kanjo.errors import KanjoError, SystemFailed
 from kanjo.sites.link.carriage import Carriage, Side
 from kanjo.sites.link.config import EndConfig, Fixed, Followed, host_port
 from kanjo.sites.link.crossing import OK, NotCarried, answer, call
@@ -19,7 +20,8 @@ from kanjo.sites.link.leader import Standing, destination, is_stale
 from kanjo.sites.link.status import LinkStatus, ServiceStatus
 from kanjo.sites.link.valve import Effect, Heal, LinkMode, Order, Valve, turned
 from kanjo.sites.link.valve_file import read_valve, write_valve
-from kanjo.sites.mutual_tls import answering, calling, names_of
+from kanjo.sites.mutual_tls import answering, calling, names_of, renew
+from kanjo.sites.validity import validities
 
 HANDSHAKE_S_MAX = 5.0
 _LOG = structlog.get_logger()
@@ -34,6 +36,7 @@ class End:
         self._valve = read_valve(self._state, Valve(delay_ms=config.delay_ms))
         self._called = answering(config.tls)
         self._calling = calling(config.tls)
+        self._certificates = validities(config.tls)
         self._turning = asyncio.Lock()
         self._servers: list[asyncio.Server] = []
         self._ports: dict[str, int] = {}
@@ -54,7 +57,11 @@ class End:
         }
 
     async def run(self, ready: Callable[[LinkStatus], None]) -> None:
-        """Carry until cancelled; leaves no socket behind."""
+        """Carry until cancelled; leaves no socket behind.
+
+        Whose certificate has ended carries nothing new, and runs nevertheless: it must hear who wants to cut the link.
+        """
+        self._tell_ended()
         try:
             if self._valve.mode is not LinkMode.CUT:
                 await self._listen()
@@ -65,6 +72,24 @@ class End:
                 group.create_task(asyncio.Event().wait())
         finally:
             self._shut()
+
+    def renew(self) -> None:
+        """Use the certificates that lie there now for what is carried from now on; what is carried goes on."""
+        try:
+            found = validities(self.config.tls)
+            for context in (self._called, self._calling):
+                renew(context, self.config.tls)
+        except KanjoError as error:
+            _LOG.error("not-renewed", code=error.code, message=error.message)
+            return
+        self._certificates = found
+        _LOG.info("renewed", certificates=msgspec.to_builtins(found))
+        self._tell_ended()
+
+    def _tell_ended(self) -> None:
+        for one in self._certificates:
+            if one.until <= datetime.now(UTC):
+                _LOG.error("certificate-ended", name=one.name, until=one.until.isoformat())
 
     async def turn(self, order: Order) -> LinkStatus:
         """Obey an order. A cut happens first and is written down then; everything else the other way round.
@@ -106,6 +131,7 @@ class End:
             in_bytes=self._carried_in_bytes + sum(one.in_bytes for one in self._carriages),
             listening={name: f"{self._host_of(name)}:{port}" for name, port in self._ports.items()},
             services=[self._service(name) for name in (*self._followers, *self._fixed)],
+            certificates=self._certificates,
         )
 
     def _service(self, name: str) -> ServiceStatus:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from kanjo.sites.link.valve import LinkMode
+from kanjo.sites.mutual_tls import Validity
 
 
 class ServiceStatus(msgspec.Struct, frozen=True):
@@ -19,7 +20,7 @@ class ServiceStatus(msgspec.Struct, frozen=True):
 class LinkStatus(msgspec.Struct, frozen=True, kw_only=True):
     """An end. `listening`: the door of each service of the other site, and "" for the other end's TLS.
 
-    `out_bytes` left this site since the end was started, `in_bytes` came.
+    `out_bytes` left this site since the end was started, `in_bytes` came. `certificates`: those in use, its own first.
     """
 
     site: str
@@ -32,3 +33,4 @@ class LinkStatus(msgspec.Struct, frozen=True, kw_only=True):
     in_bytes: int
     listening: dict[str, str]
     services: list[ServiceStatus]
+    certificates: tuple[Validity, ...]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
 
+from kanjo.folders import write_whole
 from kanjo.sites.link.valve import LinkMode, Valve
 
 
@@ -24,15 +24,4 @@ def read_valve(path: Path, first: Valve) -> Valve:
 
 def write_valve(path: Path, valve: Valve) -> None:
     """Put it in the place of the one before, whole and on the disk."""
-    fresh = path.with_name(path.name + ".new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(msgspec.json.encode(valve))
-        file.flush()
-        os.fsync(descriptor)
-    fresh.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_whole(path, msgspec.json.encode(valve))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import http.client
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,13 +12,16 @@ from typing import Any
 import msgspec
 import psycopg
 
-from kanjo.errors import SystemFailed, WrongUsage
+from kanjo.errors import SystemFailed
+from kanjo.sites.json_file import read_json_file
 from kanjo.sites.link.control import LinkControl
-from kanjo.sites.mutual_tls import Credentials
+from kanjo.sites.mutual_tls import Credentials, Validity
 from kanjo.sites.person import read_persons
 from kanjo.sites.register.client import RegisterClient
+from kanjo.sites.rest import OK, SILENT, asked, object_in
 from kanjo.sites.topology import EtcdMember, Node, Site, Topology
 from kanjo.sites.topology_file import read_topology_file
+from kanjo.sites.validity import validities
 
 REST_S = 3.0
 CONNECT_S = 2
@@ -55,21 +57,25 @@ class Desk:
         """That site's end of the link."""
         return LinkControl(Path(self._file.links[site]))
 
+    def certificates(self) -> tuple[Validity, ...]:
+        """The operator's, and the authority that the desk trusts."""
+        return validities(self._file.register)
+
     def persons(self) -> dict[str, str]:
         """Everybody who may sign. Error: `persons-unreadable`."""
         return read_persons(Path(self._file.persons))
 
     def ask(self, node: Node, path: str) -> dict[str, Any] | None:
         """What a node's Patroni says, whatever its status; None when it says nothing."""
-        return _object(self._rest(node, "GET", path)[1])
+        return object_in(self._rest(node, "GET", path)[1])
 
     def leads(self, node: Node) -> bool:
         """Whether the node holds its site's lock, as primary or as leader of a standby."""
-        return self._rest(node, "GET", "/leader")[0] == http.client.OK
+        return self._rest(node, "GET", "/leader")[0] == OK
 
     def votes(self, member: EtcdMember) -> bool:
         """Whether a member of a quorum answers; one that has lost the others says so, which is an answer too."""
-        return _asked(member.host, member.client_port, "GET", "/health")[0] != 0
+        return asked(member.host, member.client_port, "GET", "/health", timeout_s=REST_S)[0] != SILENT
 
     def leader(self, site: Site) -> Node | None:
         """The node that leads a site, if one does."""
@@ -82,13 +88,13 @@ class Desk:
     def configuration(self, node: Node) -> dict[str, Any] | None:
         """Its site's dynamic configuration, as this node says it."""
         status, body = self._rest(node, "GET", "/config")
-        return _object(body) if status == http.client.OK else None
+        return object_in(body) if status == OK else None
 
     def configure(self, site: Site, change: Mapping[str, Any]) -> None:
         """Change a site's dynamic configuration; a value of None removes its key. Error: `site-unreachable`."""
         for node in site.nodes:
             status, _ = self._rest(node, "PATCH", "/config", json.dumps(change).encode())
-            if status == http.client.OK:
+            if status == OK:
                 return
         raise SystemFailed(
             "site-unreachable",
@@ -112,7 +118,7 @@ class Desk:
             yield connection
 
     def _rest(self, node: Node, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
-        """Status and body; 0 for silence."""
+        """Status and body; also silent when the operator's own word cannot be read."""
         try:
             headers = {"Content-Type": "application/json"}
             if body is not None:
@@ -120,37 +126,10 @@ class Desk:
                 pair = base64.b64encode(f"{self._file.rest_user}:{word}".encode()).decode()
                 headers["Authorization"] = f"Basic {pair}"
         except OSError:
-            return 0, b""
-        return _asked(node.host, node.rest_port, method, path, body, headers)
+            return SILENT, b""
+        return asked(node.host, node.rest_port, method, path, body, headers, timeout_s=REST_S)
 
 
 def read_desk(path: Path) -> Desk:
     """The desk of a file. Errors: `bad-config`, and those of the topology's file."""
-    try:
-        file = msgspec.json.decode(path.read_bytes(), type=DeskFile)
-    except (OSError, msgspec.DecodeError) as error:
-        raise WrongUsage("bad-config", f"{path}: {error}.", path=str(path)) from error
-    return Desk(file)
-
-
-def _asked(
-    host: str, port: int, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
-) -> tuple[int, bytes]:
-    """Status and body; 0 for silence."""
-    connection = http.client.HTTPConnection(host, port, timeout=REST_S)
-    try:
-        connection.request(method, path, body, dict(headers or {}))
-        answer = connection.getresponse()
-        return answer.status, answer.read()
-    except (OSError, http.client.HTTPException):
-        return 0, b""
-    finally:
-        connection.close()
-
-
-def _object(text: bytes) -> dict[str, Any] | None:
-    try:
-        found = json.loads(text or b"null")
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
+    return Desk(read_json_file(path, DeskFile))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import psycopg
 
 from kanjo.errors import KanjoError
+from kanjo.sites.mutual_tls import Validity
 from kanjo.sites.operate.desk import Desk
 from kanjo.sites.operate.sql import FOLLOWERS, IN_RECOVERY, LOG_FROM, RULE, SLOT
 from kanjo.sites.operate.standing import (
@@ -18,6 +20,7 @@ from kanjo.sites.operate.standing import (
     SiteFacts,
     Standing,
     Vote,
+    certificates,
     standing,
 )
 from kanjo.sites.policy import is_standby, policy_of
@@ -31,7 +34,18 @@ def look(desk: Desk) -> Standing:
     with ThreadPoolExecutor(WORKERS_MAX) as crew:
         register = crew.submit(read_register, desk)
         sites = [crew.submit(read_site, desk, site) for site in desk.topology.sites]
-        return standing(register.result(), tuple(site.result() for site in sites))
+        shown = crew.submit(_shown_by_register, desk)
+        found = tuple(site.result() for site in sites)
+        used = [*desk.certificates(), *shown.result(), *(one for site in found for one in site.certificates)]
+        in_use = certificates(used, datetime.now(UTC), desk.topology.policy.certificate_days_min)
+        return standing(register.result(), found, in_use)
+
+
+def _shown_by_register(desk: Desk) -> list[Validity]:
+    """Its certificate; none when it is silent."""
+    with contextlib.suppress(KanjoError):
+        return [desk.register.certificate()]
+    return []
 
 
 def read_register(desk: Desk) -> RegisterFacts | None:
@@ -42,7 +56,6 @@ def read_register(desk: Desk) -> RegisterFacts | None:
             site=state.site,
             epoch=state.epoch,
             mode=state.mode.value,
-            doors=state.doors.value,
             reason=state.reason,
             by=state.by,
             at=state.at,
@@ -67,7 +80,7 @@ def read_site(desk: Desk, site: Site) -> SiteFacts:
         votes = tuple(Vote(member.name, answer) for member, answer in zip(site.etcd, answers, strict=True))
     link = None
     with contextlib.suppress(KanjoError):
-        link = desk.link(site.name).status().mode.value
+        link = desk.link(site.name).status()
     return SiteFacts(
         name=site.name,
         nodes=nodes,
@@ -75,7 +88,8 @@ def read_site(desk: Desk, site: Site) -> SiteFacts:
         is_standby=None if dynamic is None else is_standby(dynamic),
         leader=None if leader is None else leader.name,
         database=None if leader is None else read_leader(desk, leader, desk.topology.other(site.name).slot),
-        link=link,
+        link=None if link is None else link.mode.value,
+        certificates=() if link is None else link.certificates,
         votes=votes,
     )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from kanjo.sites.mutual_tls import Validity
 from kanjo.sites.names import REMOTE_UNVERIFIED
 from kanjo.sites.topology import Mode
 
@@ -55,7 +57,10 @@ class Vote(msgspec.Struct, frozen=True):
 
 
 class SiteFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found of a site; None for what did not answer. `mode` is the policy in its own configuration."""
+    """What was found of a site; None for what did not answer. `mode` is the policy in its own configuration.
+
+    `certificates`: those that its end of the link uses.
+    """
 
     name: str
     nodes: tuple[NodeFacts, ...]
@@ -64,6 +69,7 @@ class SiteFacts(msgspec.Struct, frozen=True, kw_only=True):
     leader: str | None = None
     database: LeaderFacts | None = None
     link: str | None = None
+    certificates: tuple[Validity, ...] = ()
     votes: tuple[Vote, ...] = ()
 
 
@@ -73,7 +79,6 @@ class RegisterFacts(msgspec.Struct, frozen=True, kw_only=True):
     site: str | None
     epoch: int
     mode: Mode
-    doors: str
     reason: str
     by: tuple[str, ...]
     at: str
@@ -122,6 +127,15 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True):
     why: str
 
 
+class Certificate(msgspec.Struct, frozen=True, kw_only=True):
+    """One in use. `left_days` is negative when it has ended; `is_short`: it is time to renew it."""
+
+    name: str
+    until: datetime
+    left_days: int
+    is_short: bool
+
+
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that `kanjo sites status` shows."""
 
@@ -129,6 +143,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     sites: tuple[SiteStanding, ...]
     nodes: tuple[NodeStanding, ...]
     loss: Loss
+    certificates: tuple[Certificate, ...]
     warnings: tuple[str, ...]
 
     @property
@@ -139,7 +154,9 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
         return in_step == {site.name for site in self.sites} and follows and not self.warnings
 
 
-def standing(register: RegisterFacts | None, sites: tuple[SiteFacts, ...]) -> Standing:
+def standing(
+    register: RegisterFacts | None, sites: tuple[SiteFacts, ...], certificates: tuple[Certificate, ...] = ()
+) -> Standing:
     """The whole of it, from what was found."""
     serving = None if register is None else register.site
     writing = next((site.name for site in sites if site.database is not None and site.database.writes), None)
@@ -151,8 +168,18 @@ def standing(register: RegisterFacts | None, sites: tuple[SiteFacts, ...]) -> St
         sites=told,
         nodes=nodes,
         loss=loss(register, told, nodes),
-        warnings=tuple(_warnings(register, told, nodes)),
+        certificates=certificates,
+        warnings=(*_warnings(register, told, nodes), *_renewals(certificates)),
     )
+
+
+def certificates(found: Iterable[Validity], now: datetime, days_min: int) -> tuple[Certificate, ...]:
+    """The first to end first; one that several use is told once."""
+    made = []
+    for one in sorted(set(found), key=lambda one: (one.until, one.name)):
+        left_days = (one.until - now) // timedelta(days=1)
+        made.append(Certificate(name=one.name, until=one.until, left_days=left_days, is_short=left_days < days_min))
+    return tuple(made)
 
 
 def loss(register: RegisterFacts | None, sites: tuple[SiteStanding, ...], nodes: tuple[NodeStanding, ...]) -> Loss:
@@ -296,6 +323,14 @@ def _warnings(
             yield how_to_copy(node.name)
         elif node.role in ("replica", "standby-leader") and node.state != "streaming":
             yield f"{node.name} follows nobody now ({node.state})"
+
+
+def _renewals(certificates: tuple[Certificate, ...]) -> Iterator[str]:
+    for one in certificates:
+        if one.left_days < 0:
+            yield f"the certificate of {one.name} ended on {one.until:%Y-%m-%d}: renew it now"
+        elif one.is_short:
+            yield f"the certificate of {one.name} ends on {one.until:%Y-%m-%d}, in {one.left_days} days: renew it"
 
 
 def does_not_start(told: dict[str, Any] | None) -> bool:

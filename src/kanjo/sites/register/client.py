@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kanjo.errors import KanjoError, Refused, SystemFailed, WrongUsage
-from kanjo.sites.mutual_tls import Credentials, calling
+from kanjo.sites.mutual_tls import Credentials, Validity, calling, validity_of
 from kanjo.sites.register.state import AnyChange, RegisterState
 
 if TYPE_CHECKING:
@@ -64,23 +64,35 @@ class RegisterClient:
         """The key that the register says is its own (base64); compare it with the one that was noted at its birth."""
         return str(msgspec.json.decode(self._ask("GET", "/history?after=999999999"))["public_key"])
 
+    def certificate(self) -> Validity:
+        """The register's own, as it shows it. Error: `register-unreachable`."""
+        with self._connected() as connection:
+            connection.connect()
+            assert isinstance(connection.sock, ssl.SSLSocket)
+            return validity_of(connection.sock.getpeercert() or {})
+
     def _ask(self, method: str, path: str, body: bytes | None = None) -> bytes:
-        try:
-            opened = _Connection(self._host, self._port, self._timeout_s, self._context, self._name)
-            with contextlib.closing(opened) as connection:
-                connection.request(method, path, body)
-                answer = connection.getresponse()
-                content = answer.read(ANSWER_BYTES_MAX)
-        except (OSError, http.client.HTTPException) as error:
-            raise SystemFailed(
-                "register-unreachable",
-                f"The register at {self._host}:{self._port} does not answer: {error or type(error).__name__}."
-                + (" Whether the change was entered is unknown: repeat it, it is entered once." if body else ""),
-            ) from error
+        doubt = " Whether the change was entered is unknown: repeat it, it is entered once." if body else ""
+        with self._connected(doubt) as connection:
+            connection.request(method, path, body)
+            answer = connection.getresponse()
+            content = answer.read(ANSWER_BYTES_MAX)
         if answer.status == http.client.OK:
             return content
         found = msgspec.json.decode(content)["error"]
         raise _KINDS.get(answer.status, SystemFailed)(found.pop("code"), found.pop("message"), **found)
+
+    @contextlib.contextmanager
+    def _connected(self, doubt: str = "") -> Iterator[_Connection]:
+        try:
+            opened = _Connection(self._host, self._port, self._timeout_s, self._context, self._name)
+            with contextlib.closing(opened) as connection:
+                yield connection
+        except (OSError, http.client.HTTPException) as error:
+            raise SystemFailed(
+                "register-unreachable",
+                f"The register at {self._host}:{self._port} does not answer: {error or type(error).__name__}.{doubt}",
+            ) from error
 
 
 class _Connection(http.client.HTTPConnection):

@@ -17,6 +17,7 @@ import msgspec
 import structlog
 
 from kanjo.errors import KanjoError, Refused, WrongUsage
+from kanjo.sites.json_file import bad_config, read_json_file
 from kanjo.sites.mutual_tls import Credentials, answering, names_of
 from kanjo.sites.person import make_person, read_key, read_persons
 from kanjo.sites.register.entry import Submission
@@ -143,10 +144,7 @@ def _refusal(error: KanjoError) -> bytes:
 
 def read_config(path: Path) -> RegisterConfig:
     """The configuration from its JSON file. Error: `bad-config`."""
-    try:
-        config = msgspec.json.decode(path.read_bytes(), type=RegisterConfig)
-    except (OSError, msgspec.DecodeError) as error:
-        raise WrongUsage("bad-config", f"{path}: {error}.", path=str(path)) from error
+    config = read_json_file(path, RegisterConfig)
     if not config.listen.rpartition(":")[2].isdigit():
-        raise WrongUsage("bad-config", f"{path}: `listen` is HOST:PORT, not {config.listen!r}.", path=str(path))
+        raise bad_config(path, f"`listen` is HOST:PORT, not {config.listen!r}")
     return config

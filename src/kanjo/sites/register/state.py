@@ -24,25 +24,15 @@ class Mode(StrEnum):
     DETACHED = "detached"
 
 
-class Doors(StrEnum):
-    """Whether the ledger's doors may serve; shut after a restore, until two persons release it."""
-
-    OPEN = "open"
-    SHUT = "shut"
-
-
 class RegisterState(msgspec.Struct, frozen=True, kw_only=True):
     """How things stand since the last change. Epoch 0: nothing was decided yet, so no site may serve.
 
-    `reason`, `by` and `at` are of the last change, `doors_reason` of the last one of the doors; `head` is the hash of
-    the last entry of the history ("" at epoch 0).
+    `reason`, `by` and `at` are of the last change; `head` is the hash of the last entry of the history ("" at epoch 0).
     """
 
     site: str | None = None
     epoch: int = 0
     mode: Mode = Mode.REQUIRED
-    doors: Doors = Doors.OPEN
-    doors_reason: str = ""
     reason: str = ""
     by: tuple[str, ...] = ()
     at: str = ""
@@ -80,15 +70,7 @@ class Attach(Change, frozen=True, kw_only=True, tag="attach", tag_field="change"
     site: str
 
 
-class Shut(Change, frozen=True, kw_only=True, tag="shut", tag_field="change"):
-    """The doors stay shut from now on, as those of a restored ledger."""
-
-
-class Release(Change, frozen=True, kw_only=True, tag="release", tag_field="change"):
-    """The doors may open again."""
-
-
-AnyChange: TypeAlias = Appoint | Detach | Attach | Shut | Release
+AnyChange: TypeAlias = Appoint | Detach | Attach
 
 
 def after(state: RegisterState, change: AnyChange, sites: Collection[str]) -> RegisterState:
@@ -119,12 +101,6 @@ def after(state: RegisterState, change: AnyChange, sites: Collection[str]) -> Re
             _require_serving(state, change.site, sites)
             _require_change(state.mode is not Mode.REQUIRED, "attached")
             return msgspec.structs.replace(following, mode=Mode.REQUIRED)
-        case Shut():
-            _require_change(state.doors is not Doors.SHUT, "shut")
-            return msgspec.structs.replace(following, doors=Doors.SHUT, doors_reason=change.reason)
-        case Release():
-            _require_change(state.doors is not Doors.OPEN, "open")
-            return msgspec.structs.replace(following, doors=Doors.OPEN, doors_reason=change.reason)
         case _:
             assert_never(change)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
 from kanjo.sites.render.installed import Installed
 from kanjo.sites.topology import Node, Site
 
@@ -13,6 +16,11 @@ REST_USER = "operator"
 def fill_in(role: str) -> str:
     """What a role's password replaces."""
     return f"{FILL_IN}-{role}"
+
+
+def filled_in(example: str, passwords: Mapping[str, str]) -> str:
+    """The example with the password of each role that stands in it."""
+    return re.sub(rf"{FILL_IN}-(\w+)", lambda found: passwords[found[1]], example)
 
 
 def environment_example(site: Site, installed: Installed) -> str:

@@ -27,7 +27,7 @@ def dynamic(topology: Topology, site: Site, installed: Installed) -> dict[str, A
         "failsafe_mode": False,
         "slots": {other.slot: {"type": "physical", "cluster_type": "primary"}},
         KEY: _remote_sync(topology, site, other),
-        "postgresql": {"use_pg_rewind": True, "use_slots": True, "parameters": parameters(topology, site, installed)},
+        "postgresql": {"use_pg_rewind": True, "use_slots": True, "parameters": parameters(topology, installed)},
     }
     if site.name != topology.operating:
         found["standby_cluster"] = standby_section(site)
@@ -52,9 +52,8 @@ def _remote_sync(topology: Topology, site: Site, other: Site) -> dict[str, str]:
     return {"names": names, "mode": topology.policy.mode, "by": "bring-up", "reason": "as the topology says"}
 
 
-def parameters(topology: Topology, site: Site, installed: Installed) -> dict[str, str]:
+def parameters(topology: Topology, installed: Installed) -> dict[str, str]:
     """PostgreSQL's parameters (multicloud.md 3.2). A dead link is noticed in seconds; an absent site fills no disk."""
-    archive = f"{topology.policy.archive}/{site.scope}"
     return {
         "synchronous_commit": "on",
         "kanjo.synchronous_commit": "on",  # the level below which the ledger refuses to post (pitfall 21)
@@ -73,15 +72,5 @@ def parameters(topology: Topology, site: Site, installed: Installed) -> dict[str
         "password_encryption": "scram-sha-256",
         "log_min_error_statement": "panic",  # statements and rows hold names and amounts: they never reach a log
         "log_error_verbosity": "terse",
-        "archive_mode": "on",
-        "archive_command": archive_command(archive),
         **installed.parameters,
     }
-
-
-def archive_command(folder: str) -> str:
-    """A segment gets its name only when it is whole; one that is there already must be the same."""
-    return (
-        f"cmp -s %p {folder}/%f || {{ test ! -e {folder}/%f && cp %p {folder}/.%f.part && sync {folder}/.%f.part"
-        f" && mv {folder}/.%f.part {folder}/%f; }}"
-    )

@@ -119,7 +119,6 @@ def _folders(topology: Topology, installed: Installed) -> Iterator[tuple[str, Pl
     for site in topology.sites:
         places += [(node.host, _around(node.data)) for node in site.nodes]
         places += [(member.host, _around(member.data)) for member in site.etcd]
-        places += [(node.host, f"{topology.policy.archive}/{site.scope}") for node in site.nodes]
         places.append((site.link.host, installed.state))
     for host, place in places:
         yield host, Placed(kind="folder", place=place, owner=installed.user, mode=0o700)

@@ -64,9 +64,10 @@ def haproxy_unit(site: Site, installed: Installed) -> str:
 
 
 def link_unit(site: Site, installed: Installed) -> str:
-    """This site's end of the link. Stopping it cuts the sites apart (multicloud.md 4.4)."""
+    """This site's end of the link. Stopping it cuts the sites apart (4.4); a reload renews its certificates."""
     lines = [
         f"ExecStart={installed.python} -m kanjo.sites.link --config {installed.of(link_name(site), 'link.json')}",
+        "ExecReload=/bin/kill -HUP $MAINPID",
         "RuntimeDirectory=kanjo",
         "RuntimeDirectoryPreserve=yes",
     ]

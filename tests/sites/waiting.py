@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
+
+Found = TypeVar("Found")
 
 ANSWER_S_MAX = 90.0
 
@@ -11,9 +14,10 @@ NO_OUTAGE_S = 5.0
 """Where no lease has to run out nobody waits so long, on a busy machine either."""
 
 
-def wait_until(condition: Callable[[], object], what: str, within_s: float = ANSWER_S_MAX) -> None:
-    """Wait until it holds; AssertionError says what did not come."""
+def wait_until(condition: Callable[[], Found], what: str, within_s: float = ANSWER_S_MAX) -> Found:
+    """Wait until it holds, and return what it found; AssertionError says what did not come."""
     until_s = time.monotonic() + within_s
-    while not condition():
+    while not (found := condition()):
         assert time.monotonic() < until_s, f"not within {within_s:g} s: {what}"
-        time.sleep(0.05)
+        time.sleep(0.02)
+    return found
