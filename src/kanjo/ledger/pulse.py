@@ -41,7 +41,7 @@ class Pulse:
         """Publish what was noted if a second has passed; otherwise nothing."""
         now = self._now()
         with self._lock:
-            if now - self._told_at < EVERY or not self._waits_us:
+            if timedelta() <= now - self._told_at < EVERY or not self._waits_us:  # a clock may be set back
                 return
             waits_us, self._waits_us, self._told_at = sorted(self._waits_us), [], now
         publish(connection, self.door, now, waits_us[len(waits_us) * 99 // 100], len(waits_us))

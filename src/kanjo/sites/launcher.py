@@ -15,6 +15,7 @@ from kanjo.errors import KanjoError, WrongUsage
 from kanjo.sites.guard import Guard
 from kanjo.sites.identify import identify
 from kanjo.sites.node_file import NodeFile, read_node_file
+from kanjo.sites.steady_time import hold_steady
 from kanjo.sites.wrapping import install, require_known_patroni
 
 
@@ -55,6 +56,7 @@ def main(arguments: list[str]) -> int:
         if len(arguments) != 1:
             raise WrongUsage("wrong-usage", "python -m kanjo.sites.launcher PATRONI.YML")
         install(guard_of(read_node_file(Path(arguments[0]))))
+        hold_steady()
     except KanjoError as error:
         sys.stderr.write(f"Error: {error.message} ({error.code})\n")
         return error.exit_status
