@@ -16,7 +16,7 @@ from psycopg import sql
 from kanjo.errors import Refused
 from kanjo.sites.operate import plan as plans
 from kanjo.sites.operate.desk import Desk
-from kanjo.sites.operate.look import look, read_leader, read_site
+from kanjo.sites.operate.look import look, read_leader, read_nodes
 from kanjo.sites.operate.plan import Command, Plan, Step, made, may_lose_answers
 from kanjo.sites.operate.sql import CAN_LOGIN, IN_RECOVERY
 from kanjo.sites.operate.standing import Follower, LeaderFacts, does_not_start, how_to_copy, may_lack
@@ -187,7 +187,7 @@ class _Performing:
         nobody: dict[str, Any] = {"heir": None, "timeline": None}
         if self._plan.command != "promote" or self._plan.accepts_loss:
             return nobody
-        found = read_site(self._desk, self._site(site))
+        found = read_nodes(self._desk, self._site(site))
         if lacks := may_lack(found):
             raise may_lose_answers(site, lacks)
         [timeline] = [(node.told or {}).get("timeline") for node in found.nodes if node.name == found.leader]
