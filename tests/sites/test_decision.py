@@ -37,6 +37,11 @@ def facts(**fields: Any) -> Facts:
     return Facts(**usual | fields)
 
 
+def alone(**fields: Any) -> Facts:
+    """A candidate of a site that is to serve alone, of which a1 has everything."""
+    return facts(register=OURS_DETACHED, mode="detached", other=None, heir="a1", heir_timeline=5, **fields)
+
+
 @pytest.mark.parametrize(
     ("found", "decision"),
     [
@@ -52,6 +57,11 @@ def facts(**fields: Any) -> Facts:
         # detached: both records say so, and then nothing else matters
         (facts(register=OURS_DETACHED, mode="detached", other=None, own=None), Promote("detached")),
         (facts(register=OURS_DETACHED, mode="detached", other=at(position=9999)), Promote("detached")),
+        # detached, and another node has what was answered: nobody else ends the timeline on which that was found
+        (alone(own=None), Refuse("own-server-silent", may_change=True)),
+        (alone(), Refuse("a1-has-what-was-answered")),
+        (alone(own=at(timeline=6)), Promote("detached")),
+        (facts(heir="a1", heir_timeline=5), Promote("nothing-missing")),
         # the records contradict each other: the other site counts
         (facts(register=OURS_DETACHED, other=None), Refuse("other-site-silent", may_change=True)),
         (facts(mode="detached", other=None), Refuse("other-site-silent", may_change=True)),
@@ -118,6 +128,8 @@ FACTS = st.builds(
     other=st.none() | IDENTITIES,
     other_primaries=st.sampled_from([(), ("b1",)]),
     forks=st.lists(st.builds(Fork, st.integers(1, 4), st.integers(0, 6)), max_size=3).map(tuple),
+    heir=st.sampled_from(["", "a1"]),
+    heir_timeline=st.integers(1, 4),
 )
 
 
@@ -131,6 +143,7 @@ def test_law_4_a_promotion_misses_nothing(found: Facts) -> None:
         assert register is None or register.site == found.site
         if decision.reason == "detached":
             assert register is not None and register.mode == found.mode == "detached"
+            assert not found.heir or (found.own is not None and found.own.timeline > found.heir_timeline)
         else:
             own, other = found.own, found.other
             assert found.rule == HOLD

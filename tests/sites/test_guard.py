@@ -109,6 +109,18 @@ def test_nobody_waits_for_a_silent_site_or_when_the_hurry_is_over() -> None:
     assert world.now_s == HURRY_S
 
 
+def test_nobody_takes_the_lock_before_the_heir() -> None:
+    """Of a site whose other one was lost, while the timeline lasts on which one node was found to have everything."""
+    world = World(remote_sync={"names": "a1", "mode": "detached", "heir": "b1", "timeline": 5})
+    assert world.guard.may_lead("b1") and not world.guard.may_lead("b2")
+
+    world.own = Identity("7", 6, 1000, is_standby=True)
+    assert world.guard.may_lead("b2")
+    world.own = None
+    assert not world.guard.may_lead("b2")
+    assert World().guard.may_lead("b2")
+
+
 def test_rule_a_a_silent_server_of_our_own() -> None:
     """Nothing is known then."""
     world = World()

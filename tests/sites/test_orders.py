@@ -9,7 +9,7 @@ from test_standing import following, register, site_a, site_b
 from kanjo.errors import Refused
 from kanjo.sites import Topology
 from kanjo.sites.operate.plan import AwaitInStep, Command, Cut, Enter, Heal, Plan, Promote, SetPolicy, plan, steps
-from kanjo.sites.operate.standing import LeaderFacts, RegisterFacts, SiteFacts, Standing, standing
+from kanjo.sites.operate.standing import LeaderFacts, NodeFacts, RegisterFacts, SiteFacts, Standing, standing
 from kanjo.sites.register.state import Appoint, Mode
 
 COMMANDS: tuple[Command, ...] = ("appoint", "promote", "fence", "switchover", "detach", "attach", "rejoin")
@@ -49,6 +49,21 @@ def test_a_site_is_appointed_once_and_serves_alone(example: Topology) -> None:
     assert first.change == Appoint(site="a", mode=Mode.DETACHED, expected_epoch=0, reason="why", plan=first.digest)
     assert first.steps == (Enter(),)
     assert refusal("appoint", "b", example, WELL) == "already-so"
+
+
+@pytest.mark.parametrize("named", ["a", "b"])
+def test_a_site_whose_new_leader_may_lack_answers_is_promoted_only_expressly(example: Topology, named: str) -> None:
+    """Its leader was lost with a: also after a fence, and then two persons sign once more."""
+    b = site_b(leader="b2", nodes=(NodeFacts(name="b1"), NodeFacts(name="b2", told={"xlog": {}})))
+    now = found(register("required" if named == "a" else "detached", named), site_a(), b)
+
+    with pytest.raises(Refused, match="b1 does not answer") as refused:
+        plan("promote", "b", "why", example, now)
+    assert refused.value.code == "may-lose-answers"
+    accepted = plan("promote", "b", "why", example, now, accepts_loss=True)
+    assert isinstance(accepted.change, Appoint) and accepted.change.accepts_loss
+    if named == "a":
+        assert refusal("fence", "a", example, now) == "may-lose-answers"
 
 
 @pytest.mark.parametrize("command", ["promote", "fence", "switchover", "detach"])

@@ -64,6 +64,17 @@ def test_the_loss_of_a_detached_site_must_be_accepted_expressly() -> None:
     assert after(ALONE_A, appoint("b", 1, accepts_loss=True), SITES).site == "b"
 
 
+def test_a_loss_is_accepted_afterwards_too() -> None:
+    """b is to serve alone already, and its leader is lost before it does; no mode is changed that way."""
+    alone_b = RegisterState(site="b", epoch=2, mode=Mode.DETACHED)
+    accepting = appoint("b", 2, mode=Mode.DETACHED, accepts_loss=True)
+
+    assert after(alone_b, accepting, SITES).epoch == 3
+    assert why_not(alone_b, appoint("b", 2, mode=Mode.DETACHED)) == "already-so"
+    assert why_not(alone_b, appoint("b", 2, accepts_loss=True)) == "already-so"
+    assert why_not(RegisterState(site="b", epoch=2), accepting) == "already-so"
+
+
 def test_what_else_is_refused() -> None:
     """An unknown site, no reason, a change that changes nothing."""
     assert why_not(SERVING_A, appoint("c", 1)) == "site-unknown"

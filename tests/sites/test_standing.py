@@ -21,8 +21,10 @@ from kanjo.sites.operate.standing import (
     certificates,
     does_not_start,
     how_to_copy,
+    may_lack,
     standing,
 )
+from kanjo.sites.tenure import TAG
 from kanjo.sites.topology import Mode
 
 
@@ -48,15 +50,16 @@ def site_a(*followers: Follower, mode: Mode = "required", **more: Any) -> SiteFa
 
 
 def site_b(**more: Any) -> SiteFacts:
-    """The standby site: b1 leads it, b2 follows b1 and has 900 bytes."""
+    """The standby site: b1 leads it and has everything, b2 follows b1 and has 900 bytes."""
     follows = {"role": "replica", "state": "running", "replication_state": "streaming", "timeline": 1}
+    leads = follows | {"tags": {TAG: True}}
     told = follows | {"xlog": {"received_location": 900}}
     found: dict[str, Any] = {
         "name": "b",
         "mode": "required",
         "leader": "b1",
         "link": "open",
-        "nodes": (NodeFacts(name="b1", told=follows), NodeFacts(name="b2", told=told)),
+        "nodes": (NodeFacts(name="b1", told=leads), NodeFacts(name="b2", told=told)),
         "database": LeaderFacts(writes=False),
     }
     return SiteFacts(**(found | more))
@@ -94,10 +97,20 @@ def test_well_is_when_everybody_follows_and_nothing_calls_for_an_operator() -> N
 
 
 def test_out_of_step_no_answer_leaves_so_nothing_is_lost() -> None:
-    """Required and nobody there: the bank stands, and loses nothing."""
-    found = standing(register(), (site_a(), site_b(database=None, leader=None, nodes=(NodeFacts(name="b1"),))))
+    """Required and b's leader cut off, which has all: the bank stands, and loses nothing."""
+    found = standing(register(), (site_a(), site_b()))
 
     assert found.loss.nothing and found.loss.why == "no answer leaves: the other site is not in step"
+
+
+def test_answers_of_a_node_that_is_gone_too_could_be_lost_with_a() -> None:
+    """Nobody of b is there: what was answered is in a alone until one with its data is back."""
+    found = standing(register(), (site_a(), site_b(database=None, leader=None, nodes=(NodeFacts(name="b1"),))))
+
+    assert (found.loss.nothing, found.loss.bytes) == (False, None)
+    assert found.loss.why == (
+        "no answer leaves: the other site is not in step; nobody leads it, and b1 may have answers and does not answer"
+    )
     assert node(found, "b1") == ("silent", False, None)
     assert found.warnings == ("no answer leaves: no node of the other site is in step", "b1 does not answer")
 
@@ -208,6 +221,53 @@ def test_who_cannot_be_started_is_told_with_the_way_out() -> None:
     assert does_not_start(stuck)
     assert not does_not_start(None) and not does_not_start(stuck | {"state": "starting"})
     assert how_to_copy("b1") in found.warnings and not [told for told in found.warnings if "follows nobody" in told]
+
+
+@pytest.mark.parametrize("mode", ["cut", "blackhole", None])
+def test_a_link_that_is_not_open_is_one_warning(mode: str | None) -> None:
+    """Also one whose end at a site does not run, or is out of the desk's reach."""
+    link = site_b(link=mode)
+    says = "does not answer" if mode is None else f"is {mode}"
+
+    assert standing(register(), (site_a(following("b1")), link)).warnings == (f"the link {says} at site b",)
+
+
+def told_at(received: int, replayed: int = 0, **more: Any) -> dict[str, Any]:
+    """What a node of b says of itself."""
+    xlog = {"received_location": received, "replayed_location": replayed, "replayed_timestamp": "09:00"}
+    return {"replication_state": "streaming", "timeline": 3, "xlog": xlog} | more
+
+
+LEADS = NodeFacts(name="b2", told=told_at(900))
+MAY_HAVE = "and may have answers that b2 has not, whose last transaction is of 09:00"
+
+
+@pytest.mark.parametrize(
+    ("other", "why"),
+    [
+        (None, f"b1 does not answer, {MAY_HAVE}"),
+        (told_at(900), ""),
+        (told_at(500), ""),
+        (told_at(500, 901), "b1 has 1 bytes of log that b2, which leads, has not"),
+        (told_at(1900), "b1 has 1,000 bytes of log that b2, which leads, has not"),
+        (told_at(500, replication_state=None), f"b1 does not follow b2, which leads, {MAY_HAVE}"),
+        (told_at(500, timeline=2), f"b1 does not follow b2, which leads, {MAY_HAVE}"),
+    ],
+)
+def test_a_new_leader_of_b_may_lack_what_another_node_of_b_has(other: dict[str, Any] | None, why: str) -> None:
+    """Pitfall 15: unless the other one streams from it, and so has shown all that it has."""
+    b = site_b(leader="b2", nodes=(NodeFacts(name="b1", told=other), LEADS))
+
+    assert may_lack(b) == why
+
+
+def test_a_leader_that_has_led_all_the_time_lacks_nothing() -> None:
+    """Whatever became of the others; and a site that takes writes lacks nothing of its own."""
+    b = site_b(nodes=(NodeFacts(name="b1", told=told_at(900, tags={TAG: True})), NodeFacts(name="b2")))
+
+    assert may_lack(b) == ""
+    assert may_lack(msgspec.structs.replace(b, leader="b2", database=LeaderFacts(writes=True))) == ""
+    assert may_lack(site_b(leader=None)) == "nobody leads it now"
 
 
 MIB = 1 << 20

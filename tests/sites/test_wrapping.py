@@ -21,6 +21,7 @@ from kanjo.errors import SystemFailed
 from kanjo.sites import launcher, wrapping
 from kanjo.sites.guard import Guard
 from kanjo.sites.identity import Identity
+from kanjo.sites.tenure import TAG, Tenure
 from kanjo.sites.wrapping import METHODS, SSN, install, require_known_patroni
 
 Postgresql: Any = METHODS[2].find()[0]
@@ -96,7 +97,7 @@ class World:
         self.dynamic: dict[str, Any] = dict(REQUIRED)
         self.remote = REMOTE
         self.written: list[str | None] = []
-        self.primary = True
+        self.primary, self.leads, self.own, self.slot = True, False, REMOTE, "cloud_b"
         self.in_force = ""
         self.woken_count = 0
         self.step: Callable[[], object] = lambda: None
@@ -111,7 +112,8 @@ class World:
             major_version=180000,
             mpp_handler=SimpleNamespace(adjust_postgres_gucs=lambda parameters: None),
             reload=self._reload,
-            query=lambda sql, retry: [(self.in_force,)],
+            query=lambda sql, retry: [(self.in_force if sql == wrapping.IN_FORCE else self.slot,)],
+            name="b1",
             is_primary=lambda: self.primary,
         )
         self.config = object.__new__(ConfigHandler)
@@ -123,6 +125,9 @@ class World:
         self.loop = object.__new__(Ha)
         self.loop.state_handler = self.server
         self.loop.wakeup = self._wake
+        self.loop.cluster = None
+        self.loop.is_leader = lambda: self.leads
+        self.tenure = Tenure(lambda: PRIMARY, lambda: self.own)
 
     def _sleep(self, seconds: float) -> None:
         self.now_s += seconds
@@ -155,7 +160,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(Ha, "run_cycle", lambda self: "no action")
     monkeypatch.setattr(wrapping, "_later", lambda wake: wake())
     monkeypatch.setattr(global_config, "_GlobalConfig__config", made.dynamic, raising=False)
-    install(made.guard)
+    monkeypatch.setattr(Ha, "get_effective_tags", lambda self: {"nofailover": True})
+    install(made.guard, made.tenure)
     return made
 
 
@@ -309,6 +315,34 @@ def test_a_server_that_does_not_answer_holds_up_no_loop(world: World) -> None:
     world.server.query = silent
 
     assert world.loop.run_cycle() == "no action"
+
+
+def test_a_leader_of_a_standby_says_when_it_has_everything(world: World) -> None:
+    """Seen as far as the other site was, through the one slot, and as long as its lease lasts (pitfall 15)."""
+    world.dynamic["standby_cluster"] = {"host": "link", "port": 7450, "primary_slot_name": "cloud_b"}
+    world.primary, world.leads = False, True
+
+    def after_loops(lease: str, count: int = 2) -> bool:
+        world.loop.cluster = SimpleNamespace(leader=SimpleNamespace(name="b1", session=lease))
+        for _ in range(count):
+            world.loop.run_cycle()
+        tags: dict[str, Any] = world.loop.get_effective_tags()
+        assert tags.pop("nofailover") is True
+        return tags == {TAG: True}
+
+    assert not after_loops("1")
+    world.own = Identity("7", 5, 1000, is_standby=True)
+    assert after_loops("1", 1)
+    world.slot = ""
+    assert after_loops("1") and not after_loops("2")
+    world.slot = "b1"
+    assert not after_loops("2")
+    world.slot = "cloud_b"
+    assert not after_loops("2", 1) and after_loops("2", 1)
+    world.leads = False
+    assert not after_loops("2")
+    world.leads, world.own = True, Identity("7", 4, 1000, is_standby=True)
+    assert not after_loops("2", 4)
 
 
 def test_a_mode_that_is_off_is_no_way_out(world: World) -> None:

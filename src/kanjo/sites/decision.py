@@ -35,6 +35,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
     `mode` is the site's own policy as this node knows it; `other_primaries` are nodes of the other site that say they
     are primary, and are asked for only when the register cannot be reached. `forks` are our own server's history.
+    `heir` is another node of the site, which alone may be promoted while we are on `heir_timeline` (`policy.py`).
     """
 
     site: str
@@ -45,6 +46,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     other: Identity | None = None
     other_primaries: tuple[str, ...] = ()
     forks: tuple[Fork, ...] = ()
+    heir: str = ""
+    heir_timeline: int = 0
 
 
 class Promote(msgspec.Struct, frozen=True, tag="promote"):
@@ -91,8 +94,22 @@ def _barred(facts: Facts) -> Decision | None:
     if register.site != facts.site:
         return Refuse(f"register-names-{register.site}")
     if register.mode == "detached" and facts.mode == "detached":
-        return Promote("detached")
+        return _inherited(facts)
     return None
+
+
+def _inherited(facts: Facts) -> Decision:
+    """A site that is alone: when it takes over, only the node that has everything; later Patroni's own sync key counts.
+
+    Others do not take the lock (`guard.py`); whoever has it still is refused here.
+    """
+    if not facts.heir:
+        return Promote("detached")
+    if facts.own is None:
+        return Refuse("own-server-silent", may_change=True)
+    if facts.own.timeline > facts.heir_timeline:
+        return Promote("detached")
+    return Refuse(f"{facts.heir}-has-what-was-answered")
 
 
 def _compared(facts: Facts) -> Decision:

@@ -12,9 +12,8 @@ from kanjo.sites.decision import Facts, Fork, RegisterState, asks_other_site
 from kanjo.sites.identify import CONNECT_S, NoAnswer, identify
 from kanjo.sites.identity import Identity, forks_in
 from kanjo.sites.node_file import NodeFile, Peer, RegisterAddress
-from kanjo.sites.policy import policy_of
+from kanjo.sites.policy import RemoteSync, policy_of
 from kanjo.sites.rest import OK, asked, object_in
-from kanjo.sites.topology import Mode
 
 REST_S = 2.0
 
@@ -44,11 +43,21 @@ def reader_of(address: RegisterAddress) -> RegisterReader:
 def gather(node: NodeFile) -> tuple[Facts, dict[str, str]]:
     """The facts as they are now, and why some are missing."""
     silent: dict[str, str] = {}
-    mode, site = own_mode(node), node.ours.site
+    policy, site = own_policy(node), node.ours.site
+    mode, heir = policy.mode, "" if policy.heir == node.name else policy.heir
     register = _register(node, silent)
     primaries = tuple(peer.name for peer in node.ours.peers if is_primary(peer)) if register is None else ()
     if not asks_other_site(site, mode, register):
-        return Facts(site=site, mode=mode, register=register, own=None, other_primaries=primaries), silent
+        found = Facts(
+            site=site,
+            mode=mode,
+            register=register,
+            own=own_identity(node, silent) if heir else None,
+            other_primaries=primaries,
+            heir=heir,
+            heir_timeline=policy.timeline,
+        )
+        return found, silent
     other = _identity(node.across, "other", silent)
     own = own_identity(node, silent)
     facts = Facts(
@@ -64,9 +73,9 @@ def gather(node: NodeFile) -> tuple[Facts, dict[str, str]]:
     return facts, silent
 
 
-def own_mode(node: NodeFile) -> Mode:
+def own_policy(node: NodeFile) -> RemoteSync:
     """The policy as our Patroni's loop sees it, else as it is kept beside the data; required if there is none."""
-    return policy_of(_asked_config(node) or _kept_config(node)).mode
+    return policy_of(_asked_config(node) or _kept_config(node))
 
 
 def own_forks(node: NodeFile, timeline: int) -> tuple[Fork, ...]:

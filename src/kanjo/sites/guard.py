@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from kanjo.errors import Refused
@@ -66,6 +67,25 @@ class Guard:
         self._verified = False
         self._hurry_until_s = self._clock() + HURRY_S
         self._say(f"decision=forget reason={why}")
+
+    def follows_through(self, slot: str | None) -> bool:
+        """Whether that is the one slot that the other site keeps for ours."""
+        section = self._dynamic().get("standby_cluster") or {}
+        return slot is not None and slot == section.get("primary_slot_name")
+
+    def may_lead(self, name: str) -> bool:
+        """Whether a node may take its site's lock: not before the heir, if another one has what was answered.
+
+        The gate would refuse it, but by then Patroni has noted it as the only one that may be promoted.
+        """
+        policy = policy_of(self._dynamic())
+        if policy.heir in ("", name):
+            return True
+        with suppress(NoAnswer):
+            if self._here().timeline > policy.timeline:
+                return True
+        self._say(f"decision=stand-back heir={policy.heir}")
+        return False
 
     def see(self) -> bool:
         """Before a sync step of the primary: take in the policy, verify if need be.

@@ -14,20 +14,27 @@ from typing import Any
 from kanjo.errors import KanjoError, WrongUsage
 from kanjo.sites.guard import Guard
 from kanjo.sites.identify import identify
+from kanjo.sites.identity import Identity
 from kanjo.sites.node_file import NodeFile, read_node_file
 from kanjo.sites.steady_time import hold_steady
+from kanjo.sites.tenure import Tenure
 from kanjo.sites.wrapping import install, require_known_patroni
 
 
-def guard_of(node: NodeFile) -> Guard:
-    """The guard of a node, with its real surroundings."""
+def around(node: NodeFile) -> tuple[Guard, Tenure]:
+    """What a node's launcher knows, with its real surroundings."""
     from patroni import global_config
 
     def dynamic() -> Mapping[str, Any]:
         return _Dynamic(global_config)
 
-    here = node.here | {"user": node.replication_role}
-    return Guard(dynamic, across=lambda: identify(node.across), here=lambda: identify(here))
+    def across() -> Identity:
+        return identify(node.across)
+
+    def here() -> Identity:
+        return identify(node.here | {"user": node.replication_role})
+
+    return Guard(dynamic, across, here), Tenure(across, here)
 
 
 class _Dynamic(Mapping[str, Any]):
@@ -55,7 +62,7 @@ def main(arguments: list[str]) -> int:
         require_known_patroni()
         if len(arguments) != 1:
             raise WrongUsage("wrong-usage", "python -m kanjo.sites.launcher PATRONI.YML")
-        install(guard_of(read_node_file(Path(arguments[0]))))
+        install(*around(read_node_file(Path(arguments[0]))))
         hold_steady()
     except KanjoError as error:
         sys.stderr.write(f"Error: {error.message} ({error.code})\n")

@@ -19,12 +19,18 @@ LOOP_WAIT_S_MIN, RETRY_TIMEOUT_S_MIN = 1, 3
 
 
 class RemoteSync(msgspec.Struct, frozen=True, kw_only=True):
-    """Who stands across the link, whether answers wait for them, and who decided so, why."""
+    """Who stands across the link, whether answers wait for them, and who decided so, why.
+
+    `heir`: of a site whose other one was lost, the node that has everything which was answered. No other one may end
+    `timeline`, on which that was found; later ones are the site's own.
+    """
 
     names: str
     mode: Mode
     by: str = ""
     reason: str = ""
+    heir: str = ""
+    timeline: int = 0
 
     @property
     def remote_names(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from kanjo.errors import SystemFailed
 from kanjo.sites.guard import Guard
 from kanjo.sites.names import strip
 from kanjo.sites.policy import keeps_lease
+from kanjo.sites.tenure import TAG, Tenure
 
 logger = logging.getLogger("kanjo.sites.launcher")
 
@@ -26,6 +27,8 @@ KNOWN_VERSIONS = frozenset({"4.1.5"})
 SSN = "synchronous_standby_names"
 # What the server itself goes by, whatever is believed to be written.
 IN_FORCE = "SELECT pg_catalog.current_setting('synchronous_standby_names')"
+# Through which slot a standby streams now.
+FOLLOWED = "SELECT slot_name FROM pg_catalog.pg_stat_wal_receiver WHERE status = 'streaming'"
 AGAIN_S = 0.3
 """While the other site is not verified yet, the next loop comes this soon instead of after `loop_wait`."""
 POLL_S = 0.2
@@ -59,8 +62,11 @@ METHODS = (
     Method(SERVER, "", POLLING, ("timeout", "interval")),
     Method(DYNAMIC, "Config", "_validate_and_adjust_timeouts", ("self", "config")),
     Method(LOOP, "Ha", "run_cycle", ("self",)),
+    Method(LOOP, "Ha", "get_effective_tags", ("self",)),
+    Method(LOOP, "Ha", "is_healthiest_node", ("self",)),
     # not wrapped, but called
     Method(LOOP, "Ha", "wakeup", ("self",)),
+    Method(LOOP, "Ha", "is_leader", ("self",)),
     Method(CONFIG, "ConfigHandler", "write_postgresql_conf", ("self", "configuration")),
     Method(SERVER, "Postgresql", "query", ("self", "sql", "params", "retry")),
     Method(SERVER, "Postgresql", "reload", ("self", "block_callbacks")),
@@ -101,8 +107,8 @@ def _shape(method: Method) -> tuple[str, ...] | None:
         return None
 
 
-def install(guard: Guard) -> None:
-    """Put the guard between Patroni and its server. Once, before Patroni starts."""
+def install(guard: Guard, tenure: Tenure) -> None:
+    """Put the guard between Patroni and its server, and let it say what a leader has. Once, before Patroni starts."""
     # in the order of METHODS: Patroni's modules import each other in a circle that can be entered at one place only
     owners = {method.owner: method.find()[0] for method in METHODS}
     ConfigHandler, Postgresql, Ha = owners["ConfigHandler"], owners["Postgresql"], owners["Ha"]  # noqa: N806 - classes
@@ -118,6 +124,8 @@ def install(guard: Guard) -> None:
     stock_timeouts = Config._validate_and_adjust_timeouts
     stock_polling = getattr(server, POLLING)
     stock_cycle = Ha.run_cycle
+    stock_tags = Ha.get_effective_tags
+    stock_race = Ha.is_healthiest_node
 
     def value(config: Any, wish: str | None) -> str | None:
         return guard.value(wish, is_primary=config._postgresql.role in primary_roles)
@@ -189,7 +197,20 @@ def install(guard: Guard) -> None:
         said: str = stock_cycle(self)
         with suppress(*silent):
             bring_into_force(self.state_handler)
+        with suppress(*silent):
+            tenure.look(_lease(self), lambda: guard.follows_through(_slot(self.state_handler)))
         return said
+
+    @wraps(stock_race)
+    def race(self: Any) -> bool:
+        """For the lock that is free."""
+        return guard.may_lead(self.state_handler.name) and bool(stock_race(self))
+
+    @wraps(stock_tags)
+    def tags(self: Any) -> dict[str, Any]:
+        """What the operators' desk reads: whether this leader of a standby has everything that was answered."""
+        found: dict[str, Any] = stock_tags(self)
+        return found | {TAG: True} if tenure.has_all and self.is_leader() else found
 
     def bring_into_force(server: Any) -> None:
         """Patroni builds parameters while a server is starting too, and then never writes them: a replica that missed
@@ -211,6 +232,19 @@ def install(guard: Guard) -> None:
     Postgresql.promote = promote
     Ha.process_sync_replication = sync_step
     Ha.run_cycle = cycle
+    Ha.get_effective_tags = tags
+    Ha.is_healthiest_node = race
+
+
+def _lease(loop: Any) -> str | None:
+    """Of the lock that this node holds while its server is a standby."""
+    leader = loop.cluster and loop.cluster.leader
+    leads = leader and leader.name == loop.state_handler.name and loop.is_leader()
+    return str(leader.session) if leads and not loop.state_handler.is_primary() else None
+
+
+def _slot(server: Any) -> str | None:
+    return next((str(slot) for [slot] in server.query(FOLLOWED, retry=False)), None)
 
 
 def _later(wake: Any) -> None:

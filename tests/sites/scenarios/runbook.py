@@ -160,7 +160,7 @@ class Runbook:
         end, made = self.desk.topology.site(site), read_record(self.lab.ground)
         self.lab.kill([node.name for node in end.nodes])
         for node in end.nodes:
-            shutil.rmtree(node.data)
+            shutil.rmtree(node.data, ignore_errors=True)
         first = end.nodes[0]
         spawning = made.account.spawning()
         spawning["env"] |= {"PGPASSFILE": str(self.lab.ground.host / "etc" / first.name / "pgpass")}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 from runbook import Runbook
 from waiting import wait_until
 
-from kanjo.sites.operate.plan import Step
+from kanjo.sites.operate.plan import AwaitFollows, Step
 from kanjo.sites.operate.standing import how_to_copy
 
 pytestmark = [pytest.mark.sites, pytest.mark.long, pytest.mark.xdist_group("sites-lab")]
@@ -55,7 +56,7 @@ def _returns_staged(runbook: Runbook, first: str) -> None:
 
 def test_t21_a_returns_node_by_node_and_is_rewound(runbook: Runbook) -> None:
     """The old primary has log of its own: it is rewound and follows b, then the others; a serves again."""
-    with runbook.bank.at_work() as customers:
+    with runbook.bank.at_work(items_per_s=20) as customers:
         was = _lost_with_log_that_b_has_not(runbook)
         runbook.lab.kill(["a"])
         runbook.order("promote", "b", "cloud a is lost")
@@ -71,7 +72,7 @@ def test_t21_a_returns_node_by_node_and_is_rewound(runbook: Runbook) -> None:
 
 def test_t21_a_node_that_cannot_be_rewound_is_copied_anew(runbook: Runbook) -> None:
     """The log that a rewind needs is gone: the operator is told, moves the folder aside, starts the others."""
-    with runbook.bank.at_work(items_per_s=50) as customers:
+    with runbook.bank.at_work(items_per_s=20) as customers:
         was = _lost_with_log_that_b_has_not(runbook)
         [[needed]] = runbook.sql(was, NEEDED_FROM)
         runbook.lab.kill(["a"])
@@ -132,3 +133,29 @@ def test_a_frozen_primary_that_wakes_up_after_b_was_promoted_is_fenced(runbook: 
             assert at_a.count() == before
         assert bank.lost(at_a, "a") == bank.lost(at_a, "b") == set()
     bank.prove([customers.history, at_a.history])
+
+
+def test_a_site_whose_every_disk_is_lost_is_copied_anew_while_it_rejoins(runbook: Runbook) -> None:
+    """Nobody of a has data to be copied from: the order opens the way, is interrupted, and goes on behind the copy."""
+    with runbook.bank.at_work(items_per_s=20) as customers:
+        runbook.lab.kill(["a"])
+        runbook.order("promote", "b", "cloud a is lost")
+        for node in runbook.desk.topology.site("a").nodes:
+            shutil.rmtree(node.data)
+        runbook.lab.start(["a"])
+
+        def interrupted(step: Step, line: str) -> None:
+            if isinstance(step, AwaitFollows):
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            runbook.order("rejoin", "a", "cloud a has new disks", interrupted)
+        assert runbook.serves() == ("b", "detached")
+        runbook.copy_anew("a")
+        log = runbook.order("rejoin", "a", "cloud a has new disks")
+
+        assert log[:4] == [f"{step}: already so" for step in ("AwaitAnswers", "Demote", "Admit", "Heal")]
+        customers.wait_for_more(20)
+        assert runbook.serves() == ("b", "required")
+        runbook.until_well()
+        assert runbook.bank.lost(customers, "a") == set()

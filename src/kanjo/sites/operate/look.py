@@ -94,6 +94,16 @@ def read_site(desk: Desk, site: Site) -> SiteFacts:
     )
 
 
+def read_nodes(desk: Desk, site: Site) -> SiteFacts:
+    """Only what its nodes say and who leads: for an order that customers wait for."""
+    with ThreadPoolExecutor(WORKERS_MAX) as crew:
+        tellings = crew.map(lambda node: desk.ask(node, "/patroni"), site.nodes)
+        leader = crew.submit(desk.leader, site)
+        nodes = tuple(NodeFacts(name=node.name, told=told) for node, told in zip(site.nodes, tellings, strict=True))
+        found = leader.result()
+    return SiteFacts(name=site.name, nodes=nodes, leader=None if found is None else found.name)
+
+
 def _writes(desk: Desk, node: Node) -> bool | None:
     """Whether the node's database takes writes, whatever its Patroni says (pitfall 8); None when it is silent."""
     with contextlib.suppress(psycopg.Error), desk.database(node) as connection:

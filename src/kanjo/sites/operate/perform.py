@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import assert_never
+from typing import Any, assert_never
 
 import psycopg
 from psycopg import sql
@@ -16,10 +16,10 @@ from psycopg import sql
 from kanjo.errors import Refused
 from kanjo.sites.operate import plan as plans
 from kanjo.sites.operate.desk import Desk
-from kanjo.sites.operate.look import look, read_leader
-from kanjo.sites.operate.plan import Command, Plan, Step, made
+from kanjo.sites.operate.look import look, read_leader, read_nodes
+from kanjo.sites.operate.plan import Command, Plan, Step, made, may_lose_answers
 from kanjo.sites.operate.sql import CAN_LOGIN, IN_RECOVERY
-from kanjo.sites.operate.standing import Follower, LeaderFacts, does_not_start, how_to_copy
+from kanjo.sites.operate.standing import Follower, LeaderFacts, does_not_start, how_to_copy, may_lack
 from kanjo.sites.operate.waiting import until
 from kanjo.sites.person import Signature, require_two
 from kanjo.sites.policy import KEY, is_standby, policy_of
@@ -65,6 +65,7 @@ def perform(desk: Desk, plan: Plan, by: Sequence[Signature], tell: Tell, waits: 
     performing = _Performing(desk, plan, by)
     if plan.change is not None and not performing.is_entered():
         require_two(by, digest_of_change(plan.change), desk.persons())
+    advised: set[str] = set()
     for step in plan.steps:
         if performing.is_done(step):
             tell(step, "already so")
@@ -74,7 +75,7 @@ def perform(desk: Desk, plan: Plan, by: Sequence[Signature], tell: Tell, waits: 
             f"the step {name_of(step)}",
             partial(performing.is_done, step),
             within_s=_limit_s(step),
-            meanwhile=partial(_tell_once, performing, step, waits, set()),
+            meanwhile=partial(_tell_once, performing, step, waits, set(), advised),
         )
         tell(step, "done")
 
@@ -84,10 +85,12 @@ def name_of(step: Step) -> str:
     return str(step.__struct_config__.tag)
 
 
-def _tell_once(performing: _Performing, step: Step, waits: Waits, told: set[str]) -> None:
-    for line in performing.waits_for(step):
-        if line not in told:
-            told.add(line)
+def _tell_once(performing: _Performing, step: Step, waits: Waits, told: set[str], advised: set[str]) -> None:
+    """`told`: of this step; `advised`: what a person was told to do, in this order, who may be about it still."""
+    lines = {f"not yet, for {_limit_s(step):g} s at most": told} | dict.fromkeys(performing.advice(step), advised)
+    for line, said in lines.items():
+        if line not in said:
+            said.add(line)
             waits(step, line)
 
 
@@ -116,7 +119,9 @@ class _Performing:
                 return all(self._desk.link(site.name).status().mode.value == "open" for site in self._sites())
             case plans.SetPolicy(site, mode):
                 dynamic = self._desk.dynamic(self._site(site))
-                return dynamic is not None and policy_of(dynamic).mode == mode
+                policy = policy_of(dynamic)
+                accepted = self._plan.accepts_loss and policy.heir
+                return dynamic is not None and policy.mode == mode and not accepted
             case plans.AwaitAnswers(site):
                 return self._desk.dynamic(self._site(site)) is not None
             case plans.Demote(site):
@@ -140,9 +145,8 @@ class _Performing:
             case _:
                 assert_never(step)
 
-    def waits_for(self, step: Step) -> Iterator[str]:
-        """What is to be said while it is not done."""
-        yield f"not yet, for {_limit_s(step):g} s at most"
+    def advice(self, step: Step) -> Iterator[str]:
+        """What somebody must do before it can be done."""
         if isinstance(step, plans.AwaitFollows | plans.AwaitInStep):
             for node in self._desk.topology.other(step.site).nodes:
                 if does_not_start(self._desk.ask(node, "/patroni")):
@@ -163,9 +167,8 @@ class _Performing:
             case plans.SetPolicy(site, mode):
                 self._require_serving(site)
                 names = ",".join(self._desk.topology.other(site).node_names)
-                self._desk.configure(
-                    self._site(site), {KEY: {"names": names, "mode": mode, "by": by, "reason": reason}}
-                )
+                policy = {"names": names, "mode": mode, "by": by, "reason": reason, **self._heir(site)}
+                self._desk.configure(self._site(site), {KEY: policy})
             case plans.Demote(site):
                 self._desk.configure(self._site(site), {"standby_cluster": standby_section(self._site(site))})
             case plans.Promote(site):
@@ -175,6 +178,20 @@ class _Performing:
                 self._alter(site, REFUSE_LOGIN)
             case plans.Admit(site):
                 self._alter(site, ALLOW_LOGIN)
+
+    def _heir(self, site: str) -> dict[str, Any]:
+        """Of a lost site's other one: who alone may be promoted, having all answers; anybody, if a loss is accepted.
+
+        Error: `may-lose-answers`, when it has become so since the plan was made.
+        """
+        nobody: dict[str, Any] = {"heir": None, "timeline": None}
+        if self._plan.command != "promote" or self._plan.accepts_loss:
+            return nobody
+        found = read_nodes(self._desk, self._site(site))
+        if lacks := may_lack(found):
+            raise may_lose_answers(site, lacks)
+        [timeline] = [(node.told or {}).get("timeline") for node in found.nodes if node.name == found.leader]
+        return {"heir": found.leader, "timeline": timeline}
 
     def _require_serving(self, site: str) -> None:
         """Neither a policy nor a promotion reaches a site that the register does not name (pitfall 4)."""

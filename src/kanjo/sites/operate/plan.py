@@ -196,8 +196,13 @@ def plan(
         raise Refused("register-silent", "The register does not answer; without it nothing is decided.")
     made_plan = made(command, site, reason, topology, found.register.epoch, accepts_loss=accepts_loss)
     if command == "promote" and found.register.site == site:
-        # two persons entered this already, by a fence or a move that was interrupted: it is carried out
-        return _without_entering(made_plan, found.register.mode)
+        lacks = next(one.may_lack for one in found.sites if one.name == site)
+        if found.register.mode == "required" or not lacks:
+            # two persons entered this already, by a fence or a move that was interrupted: it is carried out
+            return _without_entering(made_plan, found.register.mode)
+        if not accepts_loss:
+            raise may_lose_answers(site, lacks)
+        return made_plan
     why = _why_not(command, made_plan.site, found, accepts_loss=accepts_loss)
     if why is not None:
         raise why
@@ -232,6 +237,7 @@ def _why_not(command: Command, site: str, found: Standing, *, accepts_loss: bool
     assert register is not None
     serving = register.site == site
     other = next(one for one in found.sites if one.name != site)
+    lacks = next(one.may_lack for one in found.sites if one.name == site)
     match command:
         case "appoint" if register.epoch:
             return Refused(
@@ -249,12 +255,16 @@ def _why_not(command: Command, site: str, found: Standing, *, accepts_loss: bool
                 site=site,
                 serving=register.site,
             )
-        case "promote" | "fence" if register.mode == "detached" and not accepts_loss:
+        case "promote" | "fence" if accepts_loss:
+            return None
+        case "promote" | "fence" if register.mode == "detached":
             return Refused(
                 "may-lose-answers",
                 f"Site {other.name} answers alone since epoch {register.epoch} or before, so site {site} may lack what "
                 "was answered. Attach it first; if it is lost, accept the loss with --accept-loss.",
             )
+        case "promote" | "fence" if lacks:
+            return may_lose_answers(site, lacks)
         case "switchover":
             return _why_not_switch(site, other, found)
         case "rejoin" if other.writes:
@@ -262,6 +272,16 @@ def _why_not(command: Command, site: str, found: Standing, *, accepts_loss: bool
                 "site-writes", f"{other.leader} of site {other.name} takes writes still: stop that node first."
             )
     return None
+
+
+def may_lose_answers(site: str, lacks: str) -> Refused:
+    """To be said before a site takes over of which one node, that is not its leader, may have more."""
+    return Refused(
+        "may-lose-answers",
+        f"Site {site} may lack what was answered: {lacks}. Start every node of it with its data, and see that the one "
+        "with most leads. If data is lost, accept the loss with --accept-loss.",
+        site=site,
+    )
 
 
 def _why_not_switch(site: str, other: SiteStanding, found: Standing) -> Refused | None:

@@ -10,6 +10,7 @@ import msgspec
 
 from kanjo.sites.mutual_tls import Validity
 from kanjo.sites.names import REMOTE_UNVERIFIED
+from kanjo.sites.tenure import TAG
 from kanjo.sites.topology import Mode
 
 START_FAILED = "start failed"  # Patroni's word
@@ -102,7 +103,8 @@ class SiteStanding(msgspec.Struct, frozen=True, kw_only=True):
     """A site as a whole. `writes`: its leader takes writes, whatever the register says of it.
 
     `slot_bytes`: the log that it keeps for the other site; `slot_left_bytes`: how much more it may write before that
-    is dropped. `is_behind_log`: the site itself, a standby, lacks log that the primary has no more.
+    is dropped. `is_behind_log`: the site itself, a standby, lacks log that the primary has no more. `may_lack`: why its
+    leader may not have everything that was answered while answers waited for it; "" when it has.
     """
 
     name: str
@@ -115,6 +117,7 @@ class SiteStanding(msgspec.Struct, frozen=True, kw_only=True):
     slot_bytes: int | None
     slot_left_bytes: int | None
     is_behind_log: bool
+    may_lack: str
     votes: tuple[Vote, ...]
 
 
@@ -183,15 +186,19 @@ def certificates(found: Iterable[Validity], now: datetime, days_min: int) -> tup
 
 
 def loss(register: RegisterFacts | None, sites: tuple[SiteStanding, ...], nodes: tuple[NodeStanding, ...]) -> Loss:
-    """Only where both records say `required` is nothing lost; else as much as the other site is behind."""
+    """Nothing where both records say `required` and the other site's leader has it; else as much as that is behind."""
     if register is None:
         return Loss(nothing=False, bytes=None, seconds=None, why="the register does not answer, so nobody knows")
     serving = next((site for site in sites if site.serving), None)
     if serving is None:
         return Loss(nothing=True, bytes=0, seconds=0.0, why="no site was appointed yet")
     if register.mode == "required" and serving.mode in ("required", None):
-        waits = _waits_across(serving, nodes)
-        why = "an answer waits for the other site" if waits else "no answer leaves: the other site is not in step"
+        if _waits_across(serving, nodes):
+            return Loss(nothing=True, bytes=0, seconds=0.0, why="an answer waits for the other site")
+        why = "no answer leaves: the other site is not in step"
+        lacks = next((site.may_lack for site in sites if not site.serving and site.may_lack), None)
+        if lacks is not None:
+            return Loss(nothing=False, bytes=None, seconds=None, why=f"{why}; {lacks}")
         return Loss(nothing=True, bytes=0, seconds=0.0, why=why)
     behind = [node for node in nodes if node.site != serving.name and node.lag_bytes is not None]
     if not behind:
@@ -220,8 +227,56 @@ def _site(site: SiteFacts, serving: str | None, primary: SiteFacts | None) -> Si
         slot_bytes=None if database is None else database.slot_bytes,
         slot_left_bytes=None if database is None else database.slot_left_bytes,
         is_behind_log=_is_behind_log(site, primary),
+        may_lack="" if _is_counted(site, primary) else may_lack(site),
         votes=site.votes,
     )
+
+
+def _is_counted(site: SiteFacts, primary: SiteFacts | None) -> bool:
+    """Whether the primary, alive, waits for and gets a node of the site."""
+    database = None if primary is None or primary.name == site.name else primary.database
+    names = {node.name for node in site.nodes}
+    seen = () if database is None else database.followers
+    return any(one.name in names and one.is_sync and one.streaming for one in seen)
+
+
+def may_lack(site: SiteFacts) -> str:
+    """Why a standby site's leader may lack what was answered, which one node of the site had; "" when it does not.
+
+    It lacks nothing when it has led since it was as far as the serving site (`tenure.py`), or when every other node of
+    the site streams from it and has nothing more.
+    """
+    if site.database is not None and site.database.writes:
+        return ""
+    leads = next((node for node in site.nodes if node.name == site.leader), None)
+    if leads is not None and ((leads.told or {}).get("tags") or {}).get(TAG) is True:
+        return ""
+    silent = [node.name for node in site.nodes if node.told is None]
+    if silent and (leads is None or leads.told is None):
+        return f"nobody leads it, and {' and '.join(silent)} may have answers and does not answer"
+    if leads is None:
+        return "nobody leads it now"
+    others = [node for node in site.nodes if node is not leads]
+    return next((why for node in others if (why := _may_have_more(node, leads))), "")
+
+
+def _may_have_more(node: NodeFacts, leads: NodeFacts) -> str:
+    """Why a node may have what its leader has not; "" when it has not. Where it streams it has read all its own log."""
+    told, ahead = node.told or {}, _reached(node) - _reached(leads)
+    if ahead > 0:
+        return f"{node.name} has {ahead:,} bytes of log that {leads.name}, which leads, has not"
+    its = leads.told or {}
+    if told.get("replication_state") == "streaming" and told.get("timeline") == its.get("timeline"):
+        return ""
+    does = "does not answer" if node.told is None else f"does not follow {leads.name}, which leads"
+    last = (its.get("xlog") or {}).get("replayed_timestamp") or "unknown"
+    return f"{node.name} {does}, and may have answers that {leads.name} has not, whose last transaction is of {last}"
+
+
+def _reached(node: NodeFacts) -> int:
+    """How far its log goes. Received counts from the segment's start when it streams anew, replayed does not."""
+    xlog = (node.told or {}).get("xlog") or {}
+    return max(int(xlog.get(f"{how}_location") or 0) for how in ("received", "replayed"))
 
 
 def _is_behind_log(site: SiteFacts, primary: SiteFacts | None) -> bool:
@@ -230,8 +285,7 @@ def _is_behind_log(site: SiteFacts, primary: SiteFacts | None) -> bool:
     if database is None or database.log_from is None:
         return False
     own = {node.name for node in site.nodes}
-    xlogs = [(node.told or {}).get("xlog") or {} for node in site.nodes]
-    reached = max((int(x.get(f"{how}_location") or 0) for x in xlogs for how in ("received", "replayed")), default=0)
+    reached = max(map(_reached, site.nodes), default=0)
     streams = any(follower.name in own and follower.streaming for follower in database.followers)
     return not streams and 0 < reached < database.log_from
 
@@ -296,7 +350,9 @@ def _warnings(
             yield "the other site was not seen on this timeline yet: no answer leaves"
         elif site.serving and site.writes and site.mode == "required" and not _waits_across(site, nodes):
             yield "no answer leaves: no node of the other site is in step"
-        if site.link not in (None, "open"):
+        if site.link is None:
+            yield f"the link does not answer at site {site.name}"
+        elif site.link != "open":
             yield f"the link is {site.link} at site {site.name}"
         if site.is_behind_log:
             yield f"site {site.name} cannot follow: the log it needs was dropped; every node there must be copied anew"

@@ -50,7 +50,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 class Appoint(Change, frozen=True, kw_only=True, tag="appoint", tag_field="change"):
     """This site serves from now on, the other no more: bring-up, switch-over, and the loss of a site.
 
-    `accepts_loss`: the persons know that answered transactions may be missing there (4.3 step 1).
+    `accepts_loss`: the persons know that answered transactions may be missing there (4.3 step 1); of a site that is
+    to serve alone already, they say it afterwards, when it turns out so.
     """
 
     site: str
@@ -109,7 +110,8 @@ def _appointed(
     state: RegisterState, following: RegisterState, change: Appoint, sites: Collection[str]
 ) -> RegisterState:
     _require_known(change.site, sites)
-    _require_change(state.site != change.site, f"site {change.site}")
+    afterwards = change.accepts_loss and state.mode is change.mode is Mode.DETACHED
+    _require_change(state.site != change.site or afterwards, f"site {change.site}")
     if state.site is not None and state.mode is Mode.DETACHED and not change.accepts_loss:
         raise Refused(
             "may-lose-answers",
