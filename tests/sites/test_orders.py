@@ -119,11 +119,24 @@ def test_a_site_that_takes_writes_does_not_rejoin(example: Topology) -> None:
 
 def test_loss_is_accepted_expressly(example: Topology) -> None:
     """And stands in the change that both persons sign."""
-    detached = found(register("detached"), site_a(following("b1"), mode="detached"), site_b())
+    lost = found(register("detached"), SiteFacts(name="a", nodes=()), site_b())
 
-    change = plan("promote", "b", "why", example, detached, accepts_loss=True).change
+    change = plan("promote", "b", "why", example, lost, accepts_loss=True).change
 
     assert isinstance(change, Appoint) and change.accepts_loss
+
+
+@pytest.mark.parametrize("command", ["promote", "fence"])
+def test_who_answers_alone_is_stopped_before_another_site_takes_over(example: Topology, command: Command) -> None:
+    """No cut and no register holds back a primary that waits for nobody: both sites would answer."""
+    alone = found(register("detached"), site_a(mode="detached"), site_b())
+    waits = found(register("detached"), site_a(mode="required"), site_b())
+    site = "b" if command == "promote" else "a"
+
+    with pytest.raises(Refused, match="a1 of site a answers alone") as refused:
+        plan(command, site, "why", example, alone, accepts_loss=True)
+    assert refused.value.code == "site-writes"
+    assert plan(command, site, "why", example, waits, accepts_loss=True).change is not None
 
 
 def test_promote_after_a_fence_carries_out_what_two_persons_entered(example: Topology) -> None:

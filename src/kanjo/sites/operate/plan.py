@@ -255,6 +255,11 @@ def _why_not(command: Command, site: str, found: Standing, *, accepts_loss: bool
                 site=site,
                 serving=register.site,
             )
+        case "promote" | "fence" if accepts_loss and other.writes and other.mode == "detached":
+            return Refused(
+                "site-writes",
+                f"{other.leader} of site {other.name} answers alone, behind any cut: stop that node first.",
+            )
         case "promote" | "fence" if accepts_loss:
             return None
         case "promote" | "fence" if register.mode == "detached":
