@@ -76,6 +76,9 @@ def test_doors_stay_shut_until_two_persons_release(bank: Bank, restored: Restore
     assert bank.refused("day", "open", "2026-08-25", home=home, status=3) == "doors-shut"
     assert bank.refused("account", "import", ACCOUNTS, home=home, status=3) == "doors-shut"
     assert bank.refused("cut", "load", PAYROLL, home=home, status=3) == "doors-shut"
+    for words in (["pause", 1], ["cancel", 1], ["result", 1, "--out", "r.dat"], ["outgoing", 1, "--out", "o.dat"]):
+        assert bank.refused("cut", *words, home=home, status=3) == "doors-shut"
+    assert not bank.run("cut", "status", home=home)["runs"]
     assert bank.refused("worker", home=home, status=3) == "doors-shut"
     standing = bank.run("up", home=home)
     bank.run("down", home=home)

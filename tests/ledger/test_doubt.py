@@ -19,9 +19,19 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from banks import MONDAY, PostgresBank, key, number, postgres_bank
 from cuts import wait_until
 from kanjo import db, ledger
+from kanjo.cli.opened import store_in
 from kanjo.db import PASSING, connect
-from kanjo.errors import SystemFailed
-from kanjo.ledger import Batcher, OutcomeUnknown, PostgresStore, Snapshot, StoreAway, deposit, until_known
+from kanjo.errors import Refused, SystemFailed
+from kanjo.ledger import (
+    Batcher,
+    OutcomeUnknown,
+    PostgresStore,
+    Snapshot,
+    StoreAway,
+    business_date,
+    deposit,
+    until_known,
+)
 
 ACCOUNT = number(1)
 DEADLINE_S = 20.0
@@ -156,6 +166,80 @@ def test_what_is_only_read_is_told_behind_a_commit_that_waits(site: Site, bank: 
     assert answered == [False] * 3
     assert isinstance(shown, Snapshot) and shown.balance_yen == 105
     assert [msgspec.structs.replace(one, replayed=True) for one in first] == again
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_what_a_command_read_is_told_once_it_is_known_everywhere(refused: bool, site: Site, bank: PostgresBank) -> None:
+    """Also a refusal: "loaded already" is how somebody finds a lost answer again, and this site may have it alone."""
+
+    def command() -> None:
+        with store_in(site.database) as store:
+            if refused:
+                raise Refused("duplicate-file", "the same content is loaded")
+            assert business_date(store.connection) == MONDAY
+
+    site.waits()
+    told = _in_background(command)
+    site.waiting_pid()
+    is_told = told.done()
+    site.alone()
+    error = told.exception(DEADLINE_S)
+
+    assert not is_told
+    assert isinstance(error, Refused) if refused else error is None
+
+
+def test_a_date_that_is_open_already_is_told_once_it_is_known_everywhere(site: Site, bank: PostgresBank) -> None:
+    """The first `day open` may have been committed here alone."""
+    site.waits()
+    told = _in_background(lambda: ledger.open_day(site.database, MONDAY))
+    site.waiting_pid()
+    is_told = told.done()
+    site.alone()
+
+    assert not is_told
+    assert isinstance(told.exception(DEADLINE_S), Refused)
+
+
+def test_a_command_leaves_a_server_whose_commits_wait(
+    monkeypatch: pytest.MonkeyPatch, site: Site, bank: PostgresBank
+) -> None:
+    """Whatever it told from there nobody else may have."""
+    monkeypatch.setattr(connect, "STUCK_S", 0.5)
+    store = site.open()
+    site.waits()
+    posting = _in_background(lambda: ledger.post(store, [deposit("c", key(1), ACCOUNT, 5)]))
+    site.waiting_pid()
+    time.sleep(1)
+
+    with pytest.raises(SystemFailed) as failed, store_in(site.database):
+        pass
+
+    site.alone()
+    posting.result(DEADLINE_S)
+    store.connection.close()
+    assert failed.value.code == "commits-stuck"
+
+
+def test_who_is_interrupted_cancels_no_commit(site: Site, bank: PostgresBank) -> None:
+    """Pitfall 2: a COMMIT whose wait is cancelled stands here at once, and perhaps nowhere else."""
+    store = site.open()
+    site.waits()
+
+    def interrupt() -> int:
+        waiting = site.waiting_pid()
+        os.kill(os.getpid(), signal.SIGINT)
+        return waiting
+
+    interrupting = _in_background(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        ledger.post(store, [deposit("c", key(1), ACCOUNT, 5)])
+    time.sleep(0.5)
+
+    assert store.connection.closed
+    assert site.waiting_pid() == interrupting.result(DEADLINE_S)
+    assert bank.balances()[ACCOUNT].balance_yen == 100
+    site.alone()
 
 
 def test_a_single_server_writes_nothing_for_an_enquiry(site: Site, bank: PostgresBank) -> None:

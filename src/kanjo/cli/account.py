@@ -139,7 +139,7 @@ def statement(
     """
     from kanjo import ledger
 
-    with opened_store() as store:
+    with opened_store(may_be_shut=True) as store:
         page = ledger.statement(store, account, after=after, limit=limit, until=until)
     content = msgspec.to_builtins(page)
     columns = ["", "date", "kind", "amount (yen)", "balance (yen)", "cause"]

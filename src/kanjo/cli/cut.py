@@ -113,7 +113,7 @@ def status(
     ] = None,
 ) -> Reply:
     """Show how runs stand: progress, rate, time left, the share that Before settled, what is stuck."""
-    with opened_store() as store:
+    with opened_store(may_be_shut=True) as store:
         return _standing(store, run)
 
 

@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from kanjo.cli.printing import say
-from kanjo.errors import KanjoError, SystemFailed
+from kanjo.errors import KanjoError, Refused, SystemFailed
 
 if TYPE_CHECKING:
     from kanjo.db import Database
@@ -59,22 +59,31 @@ def _details(error: Exception) -> dict[str, Any]:
 
 
 @contextmanager
-def store_in(database: Database, *, to_post: bool = False) -> Iterator[PostgresStore]:
-    """The ledger on a connection of its own; `to_post`: only where commits are answered."""
+def store_in(database: Database) -> Iterator[PostgresStore]:
+    """The ledger on a connection of its own, where commits are answered.
+
+    Whatever a command read is told only once it is known wherever a commit must be, also with a refusal: it may be how
+    somebody finds a lost answer again, and a site that is cut off may have it alone.
+    """
     from kanjo import ledger
 
-    with closing(ledger.store_of(database) if to_post else _looking(database)) as store:
-        yield store
-
-
-def _looking(database: Database) -> PostgresStore:
-    from kanjo import ledger
-
-    return ledger.PostgresStore(database.connect(autocommit=True))
+    with closing(ledger.PostgresStore(database.connect(autocommit=True, to_post=True))) as store:
+        try:
+            yield store
+        except Refused:
+            store.confirm()
+            raise
+        store.confirm()
 
 
 @contextmanager
-def opened_store() -> Iterator[PostgresStore]:
-    """The ledger, for commands that need nothing else of the database."""
+def opened_store(*, may_be_shut: bool = False) -> Iterator[PostgresStore]:
+    """The ledger, for commands that need nothing else of the database; `may_be_shut`: who only looks may see a restored
+    ledger before its doors are released.
+    """
+    from kanjo import ledger
+
     with opened_database() as database, store_in(database) as store:
+        if not may_be_shut:
+            ledger.require_open(store.connection)
         yield store

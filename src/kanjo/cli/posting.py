@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from kanjo.cli.opened import opened_database, store_in
+from kanjo.cli.opened import opened_database
 from kanjo.cli.reply import Facts, Reply, Table
 from kanjo.errors import SystemFailed
 
@@ -28,7 +29,7 @@ def post_one(key: UUID | None, instruction: Callable[[str, UUID], Asked]) -> Rep
     used = key or ledger.new_key(datetime.now(UTC))
 
     def attempt() -> Sequence[Answer | None]:
-        with opened_database() as database, store_in(database, to_post=True) as store:
+        with opened_database() as database, closing(ledger.store_of(database)) as store:
             return ledger.post(store, [instruction(CLIENT, used)])
 
     try:

@@ -16,7 +16,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
 import psycopg
-from psycopg import abc, errors, generators
+from psycopg import abc, errors, generators, waiting
 from psycopg.adapt import Transformer
 from psycopg.pq import ConnStatus, ExecStatus
 from psycopg.pq.abc import PGresult
@@ -99,7 +99,9 @@ class Line:
             preparing = [self._send(text, parameters) for text, parameters in statements]
             send_with_sync(pgconn)
             results_count = len(statements) + sum(prepared is not None for prepared in preparing) + 1
-            results = self.connection.wait(_communicate(pgconn, results_count), timeout=self.silent_s)
+            # not by the connection's own wait: at Ctrl-C that cancels a COMMIT, which is visible here then, and maybe
+            # nowhere else
+            results = waiting.wait(_communicate(pgconn, results_count), pgconn.socket, timeout=self.silent_s)
             pgconn.exit_pipeline_mode()
         except BaseException:
             if pgconn.status != ConnStatus.BAD:

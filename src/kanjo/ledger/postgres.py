@@ -340,6 +340,11 @@ class PostgresStore:
         """Close its connection."""
         self.connection.close()
 
+    def confirm(self) -> None:
+        """Return once what was read so far is known wherever a commit must be (R4). Errors: those of a unit."""
+        with self.unit() as unit:
+            unit.ask(("make_commit_wait", {}))
+
     @contextmanager
     def unit(self) -> Iterator[PostgresUnit]:
         unit = PostgresUnit(self._line, self.cell)
