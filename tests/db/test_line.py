@@ -11,11 +11,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psycopg
 import pytest
 
 from kanjo.db import Database
-from kanjo.db.columns import Int8, Text, Uuid
+from kanjo.db.columns import Column, Int2, Int4, Int8, Text, Uuid
 from kanjo.db.line import Line, send_with_sync
 
 
@@ -151,3 +152,13 @@ def test_columns_of_texts_and_uuids_hold_nulls(line: Line) -> None:
     text = "SELECT %(texts)s, %(uuids)s, %(none)s"
     [found] = line.exchange([(text, {"texts": Text(["a", None, "a"]), "uuids": Uuid([None]), "none": Uuid([])})])
     assert found.rows == [(["a", None, "a"], [None], [])]
+
+
+@pytest.mark.parametrize("count", [3, 300])
+@pytest.mark.parametrize(("column", "beyond"), [(Int2, 2**15), (Int4, 2**31)])
+def test_a_column_refuses_what_has_no_room(column: type[Column], beyond: int, count: int) -> None:
+    """Few or many, as numbers or as an array: numpy would cut it off and say nothing."""
+    for values in ([beyond] * count, np.full(count, beyond, np.int64)):
+        with pytest.raises(OverflowError):
+            column(values)
+    assert len(column(np.full(count, beyond - 1, np.int64)).packed) > count

@@ -189,6 +189,17 @@ def test_a_hot_statement_reads_no_large_table_whole(full: PostgresBank, name: st
     assert _rows_read(plan) <= ROWS_READ_MAX * count
 
 
+@pytest.mark.parametrize("count", [1, 5_000])
+def test_a_locked_account_is_written_without_a_look_at_an_index(full: PostgresBank, count: int) -> None:
+    """Its lock found its place, and the row stays there."""
+    accounts = [number(index) for index in range(20_000, 20_000 + count)]
+    plan = _explain(full, "update_accounts", **_given(full, accounts, [1]))
+    assert [node["Node Type"] for node in _nodes(plan["Plan"]) if node.get("Relation Name") == "account"] == [
+        "ModifyTable",
+        "Tid Scan",
+    ]
+
+
 def test_o_8_an_account_that_had_very_many_items_is_quick_again(full: PostgresBank) -> None:
     """Once they are settled, a look-up reads none of them, though their run is open."""
     account = full.account(number(COUNT + 1))

@@ -154,6 +154,17 @@ def test_one_record_that_says_detached_is_enough_to_lose_something() -> None:
     assert "the register says required, site a itself says detached" in found.warnings
 
 
+@pytest.mark.parametrize("rule", ["", "a2", "ANY 1 (a2,b1)"])
+def test_a_rule_in_force_that_waits_for_nobody_across_belies_both_records(rule: str) -> None:
+    """Somebody's ALTER SYSTEM stands over the policy: nothing else would show that answers leave."""
+    a = site_a(database=LeaderFacts(writes=True, rule=rule, position=1000, followers=(following("b1", is_sync=False),)))
+
+    found = standing(register(), (a, site_b()))
+
+    assert not found.loss.nothing
+    assert found.warnings == (f"ANSWERS LEAVE WITHOUT THE OTHER SITE: a1 waits for {rule or 'nobody'}",)
+
+
 def test_a_silent_register_means_nobody_knows() -> None:
     """And no site counts as serving."""
     found = standing(None, (site_a(following("b1")), site_b()))

@@ -37,7 +37,7 @@ def _tps(database: Database, clients: int, seconds: int) -> float:
     threads = min(clients, os.cpu_count() or 1)
     said = _run(
         database,
-        *("--protocol=prepared", "--no-vacuum", f"--time={seconds}", f"--client={clients}", f"--jobs={threads}"),
+        *("--protocol=prepared", f"--time={seconds}", f"--client={clients}", f"--jobs={threads}"),
     )
     found = _TPS.search(said)
     if found is None:

@@ -151,7 +151,8 @@ def _lost(loss: Loss) -> str:
         return f"nothing answered would be lost ({loss.why})"
     if loss.bytes == 0:
         return f"nothing at this moment, but what is answered from now on WOULD BE LOST ({loss.why})"
-    amount = "an UNKNOWN amount" if loss.bytes is None else f"{loss.bytes:,} bytes, {loss.seconds or 0:.1f} s"
+    since = "of an unknown time" if loss.seconds is None else f"{loss.seconds:.1f} s"
+    amount = "an UNKNOWN amount" if loss.bytes is None else f"{loss.bytes:,} bytes, {since},"
     return f"{amount} of answered transactions WOULD BE LOST ({loss.why})"
 
 

@@ -67,6 +67,8 @@ class Column:
         packed = np.zeros(count, dtype=self._pair)
         packed["length"] = self.element.itemsize
         packed["value"] = values
+        if isinstance(values, np.ndarray) and (packed["value"] != values).any():  # numpy cuts off what has no room
+            raise OverflowError(f"{type(self).__name__}: a value has no room")
         self.packed = self._header(count) + packed.tobytes()
 
     @classmethod

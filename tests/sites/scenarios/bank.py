@@ -50,7 +50,10 @@ class Customers:
 
     def __init__(self, database: db.Database, name: str, history: Path) -> None:
         self.name, self.history = name, history
+        self.heard: list[float] = []
+        """When each answer came, enquiries' too."""
         self.answered: list[tuple[float, UUID]] = []
+        """Outcomes: when each came, and the key of it."""
         self._numbers = TOWN.numbers()[:60].tolist()
         self._over = threading.Event()
         self._door = Batcher(lambda: ledger.store_of(database))
@@ -65,19 +68,19 @@ class Customers:
         self.leave()
 
     def count(self) -> int:
-        """How many instructions were answered."""
-        return len(self.answered)
+        """How many answers came."""
+        return len(self.heard)
 
     def wait_for_more(self, count: int) -> float:
         """Wait for so many further answers; returns the seconds until the first of them."""
         began_s, before = time.monotonic(), self.count()
         wait_until(lambda: self.count() >= before + count or self._any_gave_up(), f"{count} more answers")
         self._raise()
-        return self.answered[before][0] - began_s
+        return self.heard[before] - began_s
 
     def silence_s(self, since: int) -> float:
         """The longest time without an answer since there were so many."""
-        moments = sorted(at for at, _ in self.answered[since - 1 :])
+        moments = sorted(self.heard[since - 1 :])
         return max(later - sooner for sooner, later in itertools.pairwise(moments))
 
     def leave(self) -> None:
@@ -110,8 +113,10 @@ class Customers:
                 except StoreFailed:
                     if not self._over.is_set():  # else the door closed before the customer had asked
                         raise
+            now_s = time.monotonic()
             if isinstance(answer, Outcome):
-                self.answered.append((time.monotonic(), named))
+                self.answered.append((now_s, named))
+            self.heard.append(now_s)
 
     def _asked(self, customer: int, turn: int) -> tuple[UUID, Asked]:
         chance = random.Random(customer * 1_000_003 + turn)

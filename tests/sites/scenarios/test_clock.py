@@ -57,7 +57,7 @@ def is_off_by(off_s: int, *told_s: float) -> bool:
 def wait_for_answers_of(customers: Customers, seconds: float) -> None:
     """Wait until somebody was answered so many seconds later."""
     until_s = time.monotonic() + seconds
-    wait_until(lambda: customers.answered[-1][0] > until_s, "answers go on")
+    wait_until(lambda: customers.heard[-1] > until_s, "answers go on")
 
 
 @pytest.mark.parametrize("site", ["a", "b"])

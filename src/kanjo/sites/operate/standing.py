@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from kanjo.sites.mutual_tls import Validity
-from kanjo.sites.names import REMOTE_UNVERIFIED
+from kanjo.sites.names import REMOTE_UNVERIFIED, mode_of
 from kanjo.sites.tenure import TAG
 from kanjo.sites.topology import Mode
 
@@ -192,7 +192,7 @@ def loss(register: RegisterFacts | None, sites: tuple[SiteStanding, ...], nodes:
     serving = next((site for site in sites if site.serving), None)
     if serving is None:
         return Loss(nothing=True, bytes=0, seconds=0.0, why="no site was appointed yet")
-    if register.mode == "required" and serving.mode in ("required", None):
+    if register.mode == "required" and serving.mode in ("required", None) and not _answers_alone(serving):
         if _waits_across(serving, nodes):
             return Loss(nothing=True, bytes=0, seconds=0.0, why="an answer waits for the other site")
         why = "no answer leaves: the other site is not in step"
@@ -212,6 +212,11 @@ def loss(register: RegisterFacts | None, sites: tuple[SiteStanding, ...], nodes:
 def _waits_across(serving: SiteStanding, nodes: tuple[NodeStanding, ...]) -> bool:
     """Whether a commit of the serving site gets a node of the other one."""
     return any(node.in_step and node.site != serving.name for node in nodes)
+
+
+def _answers_alone(serving: SiteStanding) -> bool:
+    """By what its server goes by, whatever is written elsewhere."""
+    return serving.writes and mode_of(serving.rule) == "detached"
 
 
 def _site(site: SiteFacts, serving: str | None, primary: SiteFacts | None) -> SiteStanding:
@@ -348,6 +353,8 @@ def _warnings(
             yield f"the register says {register.mode}, site {site.name} itself says {site.mode}"
         if site.serving and REMOTE_UNVERIFIED in site.rule:
             yield "the other site was not seen on this timeline yet: no answer leaves"
+        elif site.serving and site.mode == "required" and _answers_alone(site):
+            yield f"ANSWERS LEAVE WITHOUT THE OTHER SITE: {site.leader} waits for {site.rule or 'nobody'}"
         elif site.serving and site.writes and site.mode == "required" and not _waits_across(site, nodes):
             yield "no answer leaves: no node of the other site is in step"
         if site.link is None:
