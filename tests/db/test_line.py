@@ -117,6 +117,13 @@ def test_an_exchange_is_one_round_trip(line: Line, tmp_path: Path) -> None:
         assert len(re.findall(r"\tF\t\d+\tSync", trace.read())) == 1
 
 
+def test_who_waits_computes_nothing(line: Line) -> None:
+    """The core is the server's meanwhile."""
+    began_s = time.thread_time()
+    line.exchange([("SELECT pg_sleep(1)", {})])
+    assert time.thread_time() - began_s < 0.2
+
+
 def test_other_threads_get_on_while_the_line_sends(line: Line) -> None:
     """The server's process that is woken by it may take the core: Python's lock must not be taken along."""
     steps = 0

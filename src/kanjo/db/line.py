@@ -29,6 +29,8 @@ Statement: TypeAlias = tuple[str, Mapping[str, Any]]
 SILENT_S = 600.0
 """No round trip takes so long: a server that says nothing is frozen, or its host or the way there is lost, which TCP
 may find out much later or never."""
+WAKE_S = 0.1
+"""So often somebody who waits looks whether he was interrupted."""
 _NUMBERS = count()
 _PARAMETER = re.compile(r"%\((\w+)\)s")
 _VERB = re.compile(r"(?:--.*\n)*(\w+)")
@@ -101,7 +103,8 @@ class Line:
             results_count = len(statements) + sum(prepared is not None for prepared in preparing) + 1
             # not by the connection's own wait: at Ctrl-C that cancels a COMMIT, which is visible here then, and maybe
             # nowhere else
-            results = waiting.wait(_communicate(pgconn, results_count), pgconn.socket, timeout=self.silent_s)
+            told = _communicate(pgconn, results_count)
+            results = waiting.wait(told, pgconn.socket, interval=WAKE_S, timeout=self.silent_s)
             pgconn.exit_pipeline_mode()
         except BaseException:
             if pgconn.status != ConnStatus.BAD:
