@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from datetime import date
 from struct import Struct
-from typing import Any, ClassVar, TypeAlias, TypeVar
+from typing import Any, ClassVar, TypeAlias
 from uuid import UUID
 
 import numpy as np
@@ -23,7 +23,6 @@ from psycopg.pq import Format
 
 POSTGRES_EPOCH = date(2000, 1, 1).toordinal()
 
-_Value = TypeVar("_Value")
 _EMPTY = Struct(">iiI")
 """Dimensions, whether there are nulls, the element's type."""
 _HEADER = Struct(">iiIii")
@@ -186,33 +185,6 @@ class Uuid(_Variable):
         return value.bytes
 
 
-class Place(Column):
-    """tid[]: where rows stand in their table, as the database told it."""
-
-    element_oid, array_oid, element = 27, 1010, np.dtype("V6")
-    _LENGTH: ClassVar[bytes] = element.itemsize.to_bytes(4, "big")
-
-    def __init__(self, values: Sequence[bytes]) -> None:
-        self.packed = self._header(len(values)) + b"".join([self._LENGTH + value for value in values])
-
-    @classmethod
-    def listed(cls, value: bytes | None) -> list[bytes]:
-        """The elements of a binary array that came from the database; none of NULL."""
-        if value is None:
-            return []
-        places: list[bytes] = np.frombuffer(value, dtype=cls._pair, offset=_HEADER.size)["value"].tolist()
-        return places
-
-
-def said_once(values: Sequence[_Value]) -> Sequence[_Value]:
-    """A column with one value in all its rows goes as one element, and a statement takes it for what is not there.
-
-    What a usual batch writes is sent in one piece then: from 8,192 bytes on libpq sends a part at once, which wakes the
-    server before it has anything to do.
-    """
-    return values[:1] if values.count(values[0]) == len(values) else values
-
-
 def _dumper(column: type[Column]) -> type[Dumper]:
     class ColumnDumper(Dumper):
         format = Format.BINARY
@@ -226,7 +198,7 @@ def _dumper(column: type[Column]) -> type[Dumper]:
 
 def register(connection: AdaptContext | psycopg.Connection[Any]) -> None:
     """Teach a connection (or psycopg as a whole) to send columns."""
-    for column in (Int8, Int4, Int2, Bool, Date, Text, Uuid, Place):
+    for column in (Int8, Int4, Int2, Bool, Date, Text, Uuid):
         connection.adapters.register_dumper(column, _dumper(column))
 
 

@@ -194,14 +194,6 @@ class Changes(msgspec.Struct, kw_only=True):
     holds_ended: list[Hold] = []
     by_before: bool = True
 
-    @property
-    def moved(self) -> list[Account]:
-        """Accounts that were there before and changed; those that are opened are written as they end up."""
-        if not self.opened:
-            return [*self.accounts.values()]
-        opened = {new.account.account for new in self.opened}
-        return [account for number, account in self.accounts.items() if number not in opened]
-
     def internal_entries(self) -> Iterator[tuple[int, Movement]]:
         """Movements between two codes of the chart, each with the place of its cause in `outcomes`."""
         for place, outcome in enumerate(self.outcomes):

@@ -55,8 +55,6 @@ class PostgresUnit:
         self.begun = False
         self.committing = False
         """Whether COMMIT was sent, so that a lost connection leaves the outcome unknown."""
-        self.places: dict[int, bytes] = {}
-        """Where the rows of locked accounts stand: they stay there until this unit itself changes them."""
         self._line = line
 
     @property
@@ -146,7 +144,6 @@ class PostgresUnit:
 
     def _book(self, day: Day, wanted: Wanted, rows: dict[str, list[tuple[Any, ...]]]) -> Book:
         assert day.date is not None
-        self.places.update({row[0]: row[7] for row in rows["lock_accounts"]})
         stuck = rows.get("stuck_items", [])
         held = {account for account, _, _ in stuck}
         items, unfinished = _bound(cast(list[Item], rows.get("due_items", [])), wanted, held)
@@ -157,7 +154,7 @@ class PostgresUnit:
             expiring.setdefault(hold.account, []).append(hold)
         return Book(
             date=day.date,
-            accounts={row[0]: Account(*row[:7]) for row in rows["lock_accounts"]},
+            accounts={row[0]: Account(*row) for row in rows["lock_accounts"]},
             items=items,
             runs=day.runs,
             unfinished=unfinished,
@@ -231,15 +228,15 @@ class PostgresUnit:
     def _changes(self, changes: Changes) -> list[tuple[str, dict[str, Any], int]]:
         """The statements that write them, each with the number of rows it must write (law 1)."""
         here = {"cell": self.cell, "date": changes.date}
-        return [*self._opened(changes), *item_statements(here, self.places, changes), *self._others(here, changes)]
+        # an account is opened before its first entry changes it
+        return [*self._opened(changes), *item_statements(here, changes), *self._others(here, changes)]
 
     def load_stretch(self, day: Day, wanted: StretchWanted) -> StretchBook | None:
         return load_stretch(self, day, wanted)
 
     def save_stretch(self, changes: StretchChanges) -> None:
         here = {"cell": self.cell, "date": changes.rest.date}
-        items = item_statements(here, self.places, changes.rest, changes.plain)
-        statements = [*items, *self._others(here, changes.rest)]
+        statements = [*item_statements(here, changes.rest, changes.plain), *self._others(here, changes.rest)]
         if changes.span is not None:
             statements.append(span_statement(here, changes.span))
         self._save(statements)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kanjo.db.columns import POSTGRES_EPOCH, Date, Int2, Int4, Int8, Place, said_once
-from kanjo.ledger.account import Account
+from kanjo.db.columns import POSTGRES_EPOCH, Date, Int2, Int4, Int8
 from kanjo.ledger.book import Book, Changes, Run, Wanted
 from kanjo.ledger.chart import Code
 from kanjo.ledger.store import Day, due_runs
@@ -52,7 +50,6 @@ def load_stretch(unit: PostgresUnit, day: Day, wanted: StretchWanted) -> Stretch
     found = dict(zip(names, unit.ask(*((name, here) for name in names)), strict=True))
     locked = [Int8.unpack(value) for value in found["lock_columns"].row_packed[:5]]
     status = Int2.unpack(found["lock_columns"].row_packed[5])
-    unit.places = dict(zip(locked[0].tolist(), Place.listed(found["lock_columns"].row_packed[6]), strict=True))
     settled = Int4.unpack(found["slice_results"].row_packed[1])
     held = {row[0] for row in found["stuck_items"].rows}
     [(spans,)] = found["slice_spans"].rows
@@ -120,20 +117,15 @@ def _plain(
 
 
 def item_statements(
-    here: dict[str, Any], places: dict[int, bytes], changes: Changes, plain: PlainOutcomes = NOTHING_PLAIN
+    here: dict[str, Any], changes: Changes, plain: PlainOutcomes = NOTHING_PLAIN
 ) -> list[tuple[str, dict[str, Any], int]]:
-    """What items and requests did to accounts, and the items' entries and results, the plain ones beside the others.
-
-    `places` says where each account stands that was there before.
-    """
-    moved = changes.moved
-    accepted_count, refused_count = len(plain.accepted.account), len(plain.refused.account)
-    counts: tuple[tuple[str, Callable[[], dict[str, Any]], int], ...] = (
-        ("update_accounts", lambda: _accounts(places, moved, plain), len(moved) + accepted_count),
-        ("insert_item_entries", lambda: _entries(changes, plain), len(changes.item_entries.account) + accepted_count),
-        ("insert_results", lambda: _results(changes, plain), len(changes.results.run) + refused_count),
+    """What items and requests did to accounts, and the items' entries and results, the plain ones beside the others."""
+    counts = (
+        ("update_accounts", _accounts, len(changes.accounts) + len(plain.accepted.account)),
+        ("insert_item_entries", _entries, len(changes.item_entries.account) + len(plain.accepted.account)),
+        ("insert_results", _results, len(changes.results.run) + len(plain.refused.account)),
     )
-    return [(name, here | columns(), count) for name, columns, count in counts if count]
+    return [(name, here | columns(changes, plain), count) for name, columns, count in counts if count]
 
 
 def span_statement(here: dict[str, Any], span: Span) -> tuple[str, dict[str, Any], int]:
@@ -149,16 +141,13 @@ def span_statement(here: dict[str, Any], span: Span) -> tuple[str, dict[str, Any
     return "insert_span", parameters, 1
 
 
-def _accounts(places: dict[int, bytes], moved: Sequence[Account], plain: PlainOutcomes) -> dict[str, Any]:
-    rows = plain.accepted
-    numbers = [account.account for account in moved]
-    helds = [account.held_yen for account in moved]
+def _accounts(changes: Changes, plain: PlainOutcomes) -> dict[str, Any]:
+    accounts, rows = changes.accounts.values(), plain.accepted
     return {
-        "places": Place([places[number] for number in [*numbers, *rows.account.tolist()]]),
-        "accounts": Int8(_joined(numbers, rows.account)),
-        "balances": Int8(_joined([account.balance_yen for account in moved], rows.balance_yen)),
-        "helds": Int8(_joined(helds, rows.held_yen) if len(rows.account) else said_once(helds)),
-        "sequences": Int8(_joined([account.sequence for account in moved], rows.sequence)),
+        "accounts": Int8(_joined([account.account for account in accounts], rows.account)),
+        "balances": Int8(_joined([account.balance_yen for account in accounts], rows.balance_yen)),
+        "helds": Int8(_joined([account.held_yen for account in accounts], rows.held_yen)),
+        "sequences": Int8(_joined([account.sequence for account in accounts], rows.sequence)),
     }
 
 

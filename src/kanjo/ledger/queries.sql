@@ -60,7 +60,7 @@ JOIN ledger.hold USING (client, key)
 
 -- name: lock_accounts
 -- Ascending, so that two postings never wait for each other in a ring. Rows are read as the lock found them.
-SELECT account, balance, held, floor, sequence, status, product, ctid
+SELECT account, balance, held, floor, sequence, status, product
 FROM ledger.account
 WHERE cell = %(cell)s AND account = ANY (%(accounts)s)
 ORDER BY account
@@ -68,10 +68,9 @@ FOR NO KEY UPDATE
 
 -- name: lock_columns
 -- The same lock for a worker's stretch, in columns: no row crosses the wire.
-SELECT array_agg(account), array_agg(balance), array_agg(held), array_agg(floor), array_agg(sequence), array_agg(status),
-  array_agg(ctid)
+SELECT array_agg(account), array_agg(balance), array_agg(held), array_agg(floor), array_agg(sequence), array_agg(status)
 FROM (
-  SELECT account, balance, held, floor, sequence, status, ctid
+  SELECT account, balance, held, floor, sequence, status
   FROM ledger.account
   WHERE cell = %(cell)s AND account = ANY (%(accounts)s)
   ORDER BY account
@@ -247,14 +246,12 @@ INSERT INTO ledger.holder (cell, account, name_kana)
 SELECT %(cell)s, * FROM unnest(%(accounts)s, %(names)s)
 
 -- name: update_accounts
--- No indexed column changes and pages have room, so the update is HOT. A locked row stays where the lock found it, so
--- that no index is asked again; were it elsewhere, too few rows would be written (law 1). `+ 0` hides the index from
--- plans made while the table was empty. A column of one value has one element.
+-- No indexed column changes and pages have room, so the update is HOT. Naming the accounts twice lets every plan reach
+-- them by the index, also one made while the table was empty.
 UPDATE ledger.account
-SET balance = new.balance, held = coalesce(new.held, (%(helds)s)[1]), sequence = new.sequence
-FROM unnest(%(places)s, %(accounts)s, %(balances)s, %(helds)s, %(sequences)s)
-  AS new (place, account, balance, held, sequence)
-WHERE account.ctid = new.place AND account.account + 0 = new.account
+SET balance = new.balance, held = new.held, sequence = new.sequence
+FROM unnest(%(accounts)s, %(balances)s, %(helds)s, %(sequences)s) AS new (account, balance, held, sequence)
+WHERE account.cell = %(cell)s AND account.account = ANY (%(accounts)s) AND account.account = new.account
 
 -- name: change_accounts
 UPDATE ledger.account

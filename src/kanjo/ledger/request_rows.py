@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeVar
 
-from kanjo.db.columns import Date, Int2, Int4, Int8, Text, Uuid, said_once
+from kanjo.db.columns import Date, Int2, Int4, Int8, Text, Uuid
 from kanjo.ledger.book import Changes
 from kanjo.ledger.instruction import Kind, Movement
 from kanjo.ledger.outcome import Outcome, Touch
 from kanjo.ledger.reason import Reason
+
+_Value = TypeVar("_Value")
 
 
 def outcome_of(row: tuple[Any, ...]) -> Outcome:
@@ -42,15 +44,15 @@ def request_statements(here: dict[str, Any], changes: Changes) -> list[tuple[str
     touches = [touch for outcome in outcomes for touch in outcome.touched]
     causes = here | {
         "kinds": Int2([outcome.kind for outcome in outcomes]),
-        "value_dates": Date(said_once([outcome.value_date or changes.date for outcome in outcomes])),
-        "runs": Int4(said_once([outcome.run for outcome in outcomes])),
-        "clients": Text(said_once([outcome.client for outcome in outcomes])),
+        "value_dates": Date(_said_once([outcome.value_date or changes.date for outcome in outcomes])),
+        "runs": Int4(_said_once([outcome.run for outcome in outcomes])),
+        "clients": Text(_said_once([outcome.client for outcome in outcomes])),
         "keys": Uuid([outcome.key for outcome in outcomes]),
         "debits": Int8([movement.debit for movement in movements]),
         "credits": Int8([movement.credit for movement in movements]),
         "amounts": Int8([movement.amount_yen for movement in movements]),
         "fingerprints": Uuid([outcome.fingerprint for outcome in outcomes]),
-        "reasons": Int2(said_once([outcome.reason for outcome in outcomes])),
+        "reasons": Int2(_said_once([outcome.reason for outcome in outcomes])),
         "references": Uuid(references if any(references) else ()),
         "movement_ends": Int4(_ends([len(outcome.movements) for outcome in outcomes])),
         "touched_accounts": Int8([touch.account for touch in touches]),
@@ -67,7 +69,7 @@ def request_statements(here: dict[str, Any], changes: Changes) -> list[tuple[str
             "entry_sequences": Int8(sequences),
             "entry_amounts": Int8(amounts),
             "entry_balances": Int8(balances),
-            "contras": Int8(said_once(contras)),
+            "contras": Int8(_said_once(contras)),
         }
         statements.append(("insert_request_entries", columns, len(places)))
     internal = list(changes.internal_entries())
@@ -81,6 +83,15 @@ def request_statements(here: dict[str, Any], changes: Changes) -> list[tuple[str
         statements.append(("insert_internal_entries", columns, len(internal)))
     statements.append(("insert_requests", causes, len(outcomes)))
     return statements
+
+
+def _said_once(values: Sequence[_Value]) -> Sequence[_Value]:
+    """A column with one value in all its rows goes as one element, and a statement takes it for what is not there.
+
+    What a usual batch writes is sent in one piece then: from 8,192 bytes on libpq sends a part at once, which wakes the
+    server before it has anything to do.
+    """
+    return values[:1] if values.count(values[0]) == len(values) else values
 
 
 def _ends(counts: Sequence[int]) -> Sequence[int]:
