@@ -8,12 +8,13 @@ import itertools
 import random
 import shutil
 import signal
+import socketserver
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -68,10 +69,30 @@ def pair(places: Path) -> Iterator[Pair]:
             owner.execute("SELECT pg_reload_conf()")
             wait_for(lambda: _one(owner, "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"), "sync")
         hosts = ",".join(str(conninfo_to_dict(one.url)["host"]) for one in (primary, copy))
-        url = make_conninfo(primary.url, host=hosts, port="5432,5432", hostaddr="", target_session_attrs="read-write")
+        closed = stack.enter_context(_turns_away())
+        url = make_conninfo(
+            primary.url,
+            host=f"127.0.0.1,{hosts}",
+            port=f"{closed},5432,5432",
+            hostaddr="",
+            target_session_attrs="read-write",
+        )
         yield Pair(first, second, db.Database(url, embedded=False, server_version=primary.server_version))
     for home in (first, second):
         shutil.rmtree(home)
+
+
+@contextmanager
+def _turns_away() -> Iterator[int]:
+    """The port of one who hangs up at once: an entrance (HAProxy) whose site has no primary."""
+
+    class HangUp(socketserver.BaseRequestHandler):
+        pass
+
+    with socketserver.TCPServer(("127.0.0.1", 0), HangUp) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,)).start()
+        yield server.server_address[1]
+        server.shutdown()
 
 
 def _copy(primary: db.Database, first: Path, second: Path) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def create(database: Database, store: Store, tell: Tell, *, full: bool = False) 
 
     Errors: `backup-store-busy`, `backup-store-foreign`, `backup-of-standby`, `backup-tool-failed`.
     """
-    with store.alone(), _session(database) as connection:
+    with store.alone(), _session(database) as (server, connection):
         system, began_at = _server(connection)
         slot = _keep_log(connection, store, system)
         parent = None if full else max(store.backups(), key=lambda one: one.ended_at, default=None)
@@ -50,10 +51,10 @@ def create(database: Database, store: Store, tell: Tell, *, full: bool = False) 
         folder = store.base / UNFINISHED
         folder.mkdir(mode=0o700)
         tell("copying the database's files")
-        parent = _copy(database, store, parent)
+        parent = _copy(server, store, parent)
         ended_at = _server(connection)[1]
         tell("drawing the log")
-        mark = _draw(database, connection, store, slot)
+        mark = _draw(server, connection, store, slot)
         tell("summing up")
         data = folder / "data"
         sums = {str(file.relative_to(data)): sum_of(file) for file in sorted(data.rglob("*")) if file.is_file()}
@@ -82,11 +83,11 @@ def create(database: Database, store: Store, tell: Tell, *, full: bool = False) 
 
 def draw(database: Database, store: Store) -> Log:
     """Draw the log up to now: every moment until then can be restored. Error: `backup-none` before the first backup."""
-    with store.alone(), _session(database) as connection:
+    with store.alone(), _session(database) as (server, connection):
         if not store.backups():
             raise Refused("backup-none", f"There is no backup in {store.path} yet: `kanjo backup create`.")
         slot = _keep_log(connection, store, _server(connection)[0])
-        _draw(database, connection, store, slot)
+        _draw(server, connection, store, slot)
         drawn = store.drawn()
     assert drawn is not None
     return drawn
@@ -94,7 +95,7 @@ def draw(database: Database, store: Store) -> Log:
 
 def end(database: Database, store: Store) -> None:
     """Let the server keep nothing for this store any more. The store stays as it is, and takes no more log."""
-    with store.alone(), _session(database) as connection:
+    with store.alone(), _session(database) as (_, connection):
         named = store.named(_server(connection)[0])
         store.name(msgspec.structs.replace(named, ended=True))
         connection.execute(SQL["drop_slot"], {"slot": named.slot})
@@ -102,8 +103,13 @@ def end(database: Database, store: Store) -> None:
         connection.execute(SQL["reload"])
 
 
-def _session(database: Database) -> psycopg.Connection[Any]:
-    return database.connect(role="owner", autocommit=True)
+@contextmanager
+def _session(database: Database) -> Iterator[tuple[Database, psycopg.Connection[Any]]]:
+    """One server whose commits are answered, and that server alone: PostgreSQL's own programs stop at the first host
+    that turns them away, or would copy another server than the one that keeps the log.
+    """
+    with database.connect(role="owner", autocommit=True, to_post=True) as connection:
+        yield database.at(connection.info), connection
 
 
 def _server(connection: psycopg.Connection[Any]) -> tuple[str, datetime]:

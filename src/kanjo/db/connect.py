@@ -93,6 +93,13 @@ class Database:
         """The name of the database on its server."""
         return str(conninfo_to_dict(self.url).get("dbname") or "")
 
+    def at(self, found: psycopg.ConnectionInfo) -> Database:
+        """The same on the one server that was found, of a URL that names several."""
+        if "," not in str(conninfo_to_dict(self.url).get("host") or ""):
+            return self
+        url = make_conninfo(self.url, host=found.host, port=str(found.port), hostaddr="")
+        return Database(url, self.embedded, self.server_version)
+
     def named(self, name: str) -> Database:
         """Another database of the same server."""
         return Database(make_conninfo(self.url, dbname=name), self.embedded, self.server_version)
