@@ -94,7 +94,7 @@ def ran(durable_server: db.Database, durable_home: Path, tmp_path_factory: pytes
     """All benches of one server, once, a thousand times smaller than they are."""
     out = tmp_path_factory.mktemp("bench") / "figures.json"
     done = bench(durable_home, "all", "--scale", "0.001", "--rounds", "1", "--out", str(out))
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     return Ran(json.loads(done.stdout)["benches"], json.loads(out.read_text()), done.stderr)
 
 
@@ -123,7 +123,7 @@ def test_two_sites_are_measured_and_end(durable_server: db.Database, durable_hom
     """A lab is brought up for each bench, waits for both sites, and leaves no process behind."""
     done = bench(durable_home, "sites-commit", "sites-database-killed", "--scale", "0.02", "--rounds", "1")
 
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     found, killed = json.loads(done.stdout)["benches"]
     assert found["value"] > found["yardstick"] == 10.0, "an answer came before the other site can have had the commit"
     [at_work] = killed["measured"]

@@ -26,6 +26,7 @@ from cuts import (
 )
 from kanjo import centercut, check, db, ledger
 from kanjo.centercut import Orders
+from kanjo.centercut.process import NICENESS
 from kanjo.ledger import Phase, Reason
 
 ACCOUNTS = [number(index) for index in range(1, 401)]
@@ -123,6 +124,17 @@ def _checked(cut: Cut) -> None:
     with _database(cut).connect(autocommit=True) as connection:
         proof = check.prove(connection)
     assert [violation for law in proof.laws for violation in law.violations] == []
+
+
+def test_a_worker_gives_way_to_whoever_serves_customers(cut: Cut) -> None:
+    """A lower priority than ours, and where the kernel shares cores among sessions first, for its whole session."""
+    group = Path("/proc/self/autogroup")
+    with workers(_database(cut), 1, Orders()) as [worker]:
+        wait_until(lambda: os.getpriority(os.PRIO_PROCESS, worker.pid) == NICENESS, "it gave way")
+        if group.exists():
+            of_worker = Path(f"/proc/{worker.pid}/autogroup")
+            wait_until(lambda: of_worker.read_text().endswith(f"nice {NICENESS}\n"), "and so did its session")
+    assert os.getpriority(os.PRIO_PROCESS, 0) < NICENESS, "whoever starts workers keeps its own"
 
 
 @pytest.mark.crash

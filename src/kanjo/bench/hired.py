@@ -33,6 +33,7 @@ class Hired:
         self._database: db.Database | None = None
         self._store: ledger.PostgresStore | None = None
         self._service: Service | None = None
+        self._is_worker = False
 
     def do(self, task: Task) -> Answer:
         """Do it."""
@@ -53,6 +54,9 @@ class Hired:
         assert_never(task)
 
     def _settle(self, run: int) -> Done:
+        if not self._is_worker:
+            self._is_worker = True
+            centercut.give_way()
         steps: list[tuple[int, float]] = []
         began_s = time.monotonic()
         centercut.work(

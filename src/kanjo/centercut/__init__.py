@@ -13,6 +13,7 @@ from kanjo.centercut.operate import cancel, fail, pause, resume, retry, start, w
 from kanjo.centercut.process import (
     REAL_CLOCK,
     Orders,
+    give_way,
     passes,
     run_worker,
     slowest_door_us,
@@ -52,6 +53,7 @@ __all__ = [
     "crew_of",
     "fail",
     "first_pace",
+    "give_way",
     "load",
     "next_pace",
     "passes",
