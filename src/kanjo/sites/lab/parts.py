@@ -23,7 +23,7 @@ from kanjo.sites.render import link_name
 Kind: TypeAlias = Literal["node", "etcd", "link", "register", "haproxy"]
 PROGRAMS = ("etcd", "haproxy", "python", "postgres", "initdb", "pg_")
 """What parts are made of, by the beginnings of their names."""
-GONE_S_MAX = 20.0
+GONE_S_MAX = 60.0
 POLL_S = 0.02
 
 
