@@ -105,12 +105,29 @@ def test_what_all_rows_share_and_what_they_do_not_is_stored_alike(postgres: Post
     prove(postgres)
 
 
-def test_what_is_due_costs_one_round_trip_more(postgres: PostgresBank, tmp_path: Path) -> None:
-    """Only the runs that are read under the day lock say whether there is anything to look for."""
+def test_runs_that_become_due_cost_one_round_trip_once(postgres: PostgresBank, tmp_path: Path) -> None:
+    """Only the runs that are read under the day lock say what to look for; mostly they are those of the last batch."""
     accounts = [postgres.account(number(place), 1_000) for place in range(1, 40)]
-    postgres.items(postgres.run(MONDAY), [(account, CREDIT, 5) for account in accounts])
+    early, late = accounts[:20], accounts[20:]
+    run = postgres.run(MONDAY)
+    postgres.items(run, [(account, CREDIT, 5) for account in accounts])
+    for trips, named, asking in ((3, "first", early), (2, "next", late)):
+        with counted(postgres, tmp_path, trips):
+            ledger.post(postgres.store, mixed(asking, named))
+    assert len(postgres.results(run)) == len(accounts)
+
+    more = postgres.run(MONDAY)
+    postgres.items(more, [(account, CREDIT, 5) for account in accounts])
     with counted(postgres, tmp_path, 3):
-        ledger.post(postgres.store, mixed(accounts, "due"))
+        ledger.post(postgres.store, mixed(early, "another run"))
+    assert len(postgres.results(more)) == len(early)
+
+    postgres.cancel(more)
+    with counted(postgres, tmp_path, 3):
+        ledger.post(postgres.store, mixed(late, "cancelled"))
+    assert len(postgres.results(more)) == len(early), "what was due lately is due no longer"
+    with counted(postgres, tmp_path, 2):
+        ledger.post(postgres.store, mixed(late, "and one run is left"))
     prove(postgres)
 
 

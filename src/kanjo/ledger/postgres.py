@@ -50,12 +50,13 @@ _SHARE_DAY: tuple[str, dict[str, Any]] = ("share_day", {"lock": DAY_LOCK})
 class PostgresUnit:
     """One transaction on one connection; it begins with the first statement, in the same round trip."""
 
-    def __init__(self, line: Line, cell: int) -> None:
+    def __init__(self, line: Line, cell: int, due_lately: list[Run]) -> None:
         self.cell = cell
         self.begun = False
         self.committing = False
         """Whether COMMIT was sent, so that a lost connection leaves the outcome unknown."""
         self._line = line
+        self._due_lately = due_lately
 
     @property
     def connection(self) -> psycopg.Connection[Any]:
@@ -100,19 +101,23 @@ class PostgresUnit:
     def load(self, day: Day, wanted: Wanted) -> Book:
         here = self._here(wanted)
         statements = [("lock_accounts", here), ("stuck_items", here), ("expiring_holds", here)]
-        due = self._due_items_of(day, wanted)
+        due = self._due_items(due_runs(day, wanted), wanted)
         return self._book(day, wanted, self._named(*statements, *self._referred(wanted), *due))
 
     def load_today(self, wanted: Wanted) -> Book | None:
         here = self._here(wanted)
         statements = [_SHARE_DAY, ("lock_accounts", here), ("read_day_and_standing", here), *self._referred(wanted)]
-        rows = self._named(*statements)
+        rows = self._named(*statements, *self._due_items(self._due_lately, wanted))
         _require_level(rows["share_day"])
         standing = rows["read_day_and_standing"]
         day = _day(standing)
         if day.date is None:
             return None
-        more = self._due_items_of(day, wanted)
+        more = []
+        if (due := due_runs(day, wanted)) != self._due_lately:  # what was read of others is as if it had not been
+            rows.pop("due_items", None)
+            more = self._due_items(due, wanted)
+            self._due_lately[:] = due
         *_, is_stuck, is_expiring = standing[0]
         if is_stuck:
             more.append(("stuck_items", here))
@@ -167,8 +172,7 @@ class PostgresUnit:
             with_runs={account for (account,) in rows.get("accounts_with_runs", [])},
         )
 
-    def _due_items_of(self, day: Day, wanted: Wanted) -> list[tuple[str, dict[str, Any]]]:
-        due = due_runs(day, wanted)
+    def _due_items(self, due: Sequence[Run], wanted: Wanted) -> list[tuple[str, dict[str, Any]]]:
         if not due or not wanted.accounts:
             return []
         parameters = {
@@ -328,6 +332,8 @@ class PostgresStore:
         self.connection = connection
         self.cell = cell
         self._line = Line(connection)
+        self._due_lately: list[Run] = []
+        """The runs that were due at the last posting: most likely they are now, and the day lock's read will tell."""
 
     def give_up_after(self, silent_s: float) -> None:
         """Take a server that says nothing for so long as lost."""
@@ -344,7 +350,7 @@ class PostgresStore:
 
     @contextmanager
     def unit(self) -> Iterator[PostgresUnit]:
-        unit = PostgresUnit(self._line, self.cell)
+        unit = PostgresUnit(self._line, self.cell, self._due_lately)
         try:
             try:
                 yield unit

@@ -81,7 +81,7 @@ class Unit(Protocol):
         """Lock the accounts ascending, then read all that a decision on them needs."""
 
     def load_today(self, wanted: Wanted) -> Book | None:
-        """`day` and `load` in one round trip when nothing is due; None when no date is open."""
+        """`day` and `load` in one round trip when as much is due as lately; None when no date is open."""
 
     def save(self, changes: Changes) -> None:
         """Write the changes, one statement a table."""
