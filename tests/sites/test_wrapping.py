@@ -161,6 +161,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(wrapping, "_later", lambda wake: wake())
     monkeypatch.setattr(global_config, "_GlobalConfig__config", made.dynamic, raising=False)
     monkeypatch.setattr(Ha, "get_effective_tags", lambda self: {"nofailover": True})
+    monkeypatch.setattr(Ha, "bootstrap", lambda self: "copying")
     install(made.guard, made.tenure)
     return made
 
@@ -343,6 +344,30 @@ def test_a_leader_of_a_standby_says_when_it_has_everything(world: World) -> None
     assert not after_loops("2")
     world.leads, world.own = True, Identity("7", 4, 1000, is_standby=True)
     assert not after_loops("2", 4)
+
+
+@pytest.mark.parametrize(
+    ("is_standby", "tags", "copies"),
+    [
+        (True, {}, False),
+        (True, {TAG: False}, False),
+        (True, {TAG: True}, True),
+        (True, None, True),  # nobody leads: Patroni itself waits, or begins the site from the other one
+        (False, {}, True),
+    ],
+)
+def test_nobody_is_copied_from_a_leader_that_may_have_log_of_its_own(
+    world: World, is_standby: bool, tags: dict[str, bool] | None, copies: bool
+) -> None:
+    """At a standby site only from one that was seen as far as the other site; at the serving one from any."""
+    if is_standby:
+        world.dynamic["standby_cluster"] = {"host": "link", "port": 7450, "primary_slot_name": "cloud_b"}
+    leader = None if tags is None else SimpleNamespace(name="a2", member=SimpleNamespace(tags=tags))
+    world.loop.cluster = SimpleNamespace(leader=leader)
+
+    said = world.loop.bootstrap()
+
+    assert said == ("copying" if copies else "waiting with the copy until a2 has all answers")
 
 
 def test_a_mode_that_is_off_is_no_way_out(world: World) -> None:

@@ -64,9 +64,11 @@ METHODS = (
     Method(LOOP, "Ha", "run_cycle", ("self",)),
     Method(LOOP, "Ha", "get_effective_tags", ("self",)),
     Method(LOOP, "Ha", "is_healthiest_node", ("self",)),
+    Method(LOOP, "Ha", "bootstrap", ("self",)),
     # not wrapped, but called
     Method(LOOP, "Ha", "wakeup", ("self",)),
     Method(LOOP, "Ha", "is_leader", ("self",)),
+    Method(LOOP, "Ha", "is_standby_cluster", ("self",)),
     Method(CONFIG, "ConfigHandler", "write_postgresql_conf", ("self", "configuration")),
     Method(SERVER, "Postgresql", "query", ("self", "sql", "params", "retry")),
     Method(SERVER, "Postgresql", "reload", ("self", "block_callbacks")),
@@ -126,6 +128,7 @@ def install(guard: Guard, tenure: Tenure) -> None:
     stock_cycle = Ha.run_cycle
     stock_tags = Ha.get_effective_tags
     stock_race = Ha.is_healthiest_node
+    stock_bootstrap = Ha.bootstrap
 
     def value(config: Any, wish: str | None) -> str | None:
         return guard.value(wish, is_primary=config._postgresql.role in primary_roles)
@@ -206,6 +209,17 @@ def install(guard: Guard, tenure: Tenure) -> None:
         """For the lock that is free."""
         return guard.may_lead(self.state_handler.name) and bool(stock_race(self))
 
+    @wraps(stock_bootstrap)
+    def bootstrap(self: Any) -> str:
+        """Nobody at a standby site is copied from a leader that may have to be rewound itself: the copy would have log
+        that the other site has not, and none from before that, so it could not be rewound and would never start.
+        """
+        leader = self.cluster.leader
+        if self.is_standby_cluster() and leader and leader.member.tags.get(TAG) is not True:
+            return f"waiting with the copy until {leader.name} has all answers"
+        said: str = stock_bootstrap(self)
+        return said
+
     @wraps(stock_tags)
     def tags(self: Any) -> dict[str, Any]:
         """What the operators' desk reads: whether this leader of a standby has everything that was answered."""
@@ -234,6 +248,7 @@ def install(guard: Guard, tenure: Tenure) -> None:
     Ha.run_cycle = cycle
     Ha.get_effective_tags = tags
     Ha.is_healthiest_node = race
+    Ha.bootstrap = bootstrap
 
 
 def _lease(loop: Any) -> str | None:

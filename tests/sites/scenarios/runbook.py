@@ -24,7 +24,7 @@ from kanjo.sites.lab.parts import running, send
 from kanjo.sites.mutual_tls import Validity
 from kanjo.sites.operate.look import look
 from kanjo.sites.operate.perform import Waits, perform, planned
-from kanjo.sites.operate.plan import Command, Plan
+from kanjo.sites.operate.plan import Command, Plan, Step
 from kanjo.sites.operate.sql import IN_RECOVERY
 from kanjo.sites.operate.standing import Standing
 from kanjo.sites.person import Signature
@@ -32,6 +32,9 @@ from kanjo.sites.register.entry import digest_of_change
 from kanjo.sites.topology import Node
 from kanjo.sites.validity import validities_in
 
+PIECES_MAX = 40
+HAPROXY = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin")
+NO_HAPROXY = "callers that know the entrances alone need HAProxy (Debian: haproxy); `make test-sites` installs it"
 NO_ETCD = "the scenarios of two sites need etcd (Debian: etcd-server); `make test-sites` installs it"
 
 
@@ -60,7 +63,13 @@ class Runbook:
         return self.look().is_well
 
     def until_well(self) -> None:
-        wait_until(self.is_well, "both sites well")
+        wait_until(self.is_well, self._how_it_stands)
+
+    def _how_it_stands(self) -> str:
+        """What keeps the sites from being well, for whoever waited in vain."""
+        found = self.look()
+        nodes = [f"{one.name} {one.state}{', in step' if one.in_step else ''}" for one in found.nodes]
+        return "\n".join(["both sites well, but", *found.warnings, *nodes])
 
     def mend(self) -> None:
         """Take the lab's damage back, and wait until every node is where it belongs."""
@@ -96,9 +105,20 @@ class Runbook:
                 cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else []
 
-    def said(self, part: str, words: str) -> bool:
-        """Whether that stands in a part's log."""
-        return words in self.lab.ground.log(part).read_text("utf-8", errors="replace")
+    def one(self, name: str, query: LiteralString) -> Any:
+        """The one value that a query gives at a node, in the bank's database."""
+        with self.desk.database(self.node(name), "kanjo") as connection:
+            row = connection.execute(query).fetchone()
+        assert row is not None
+        return row[0]
+
+    def said(self, part: str, words: str) -> int:
+        """How often that stands in a part's log."""
+        return self.lab.ground.log(part).read_text("utf-8", errors="replace").count(words)
+
+    def rewinds(self) -> int:
+        """How often a node of either site was rewound."""
+        return sum(self.said(node, "running pg_rewind") for node in self.nodes())
 
     def takes_writes(self, name: str) -> bool:
         """Whether that node's database does, whatever its Patroni says; one that is silent does not."""
@@ -155,6 +175,13 @@ class Runbook:
         given |= {"host": ",".join(n.host for n in nodes), "port": ",".join(str(n.port) for n in nodes)}
         return make_conninfo(**given)
 
+    def dsn_of_entrances(self) -> str:
+        """How to reach whoever is primary by both sites' HAProxies alone."""
+        entrances = [site.haproxy for site in self.desk.topology.sites]
+        given = conninfo_to_dict(self.dsn())
+        given |= {"host": ",".join(e.host for e in entrances), "port": ",".join(str(e.port) for e in entrances)}
+        return make_conninfo(**given)
+
     def copy_anew(self, site: str) -> None:
         """As the runbook says: its first node is copied over the link, the others from that one."""
         end, made = self.desk.topology.site(site), read_record(self.lab.ground)
@@ -197,3 +224,28 @@ class Runbook:
         plan, log = self.plan(command, site, reason), []
         perform(self.desk, plan, self.sign(plan), lambda step, how: log.append(f"{type(step).__name__}: {how}"), waits)
         return log
+
+    def order_in_pieces(self, command: Command, site: str, reason: str = "in pieces") -> list[str]:
+        """The operator is killed while a step is under way, and behind each; he gives the same command again each time.
+
+        Returns the steps behind which he was killed.
+        """
+        done: list[str] = []
+        begun: set[Step] = set()
+
+        def tell(step: Step, how: str) -> None:
+            if how == "done":
+                done.append(type(step).__name__)
+                raise KeyboardInterrupt
+
+        def waits(step: Step, line: str) -> None:
+            if step not in begun:
+                begun.add(step)
+                raise KeyboardInterrupt
+
+        for _ in range(PIECES_MAX):
+            plan = self.plan(command, site, reason)
+            with suppress(KeyboardInterrupt):
+                perform(self.desk, plan, self.sign(plan), tell, waits)
+                return done
+        raise AssertionError(f"{command} {site} never ended; done: {done}")
