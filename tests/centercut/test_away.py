@@ -6,12 +6,15 @@ import socket
 import threading
 import time
 
+import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from kanjo import centercut, db, ledger
-from kanjo.centercut.process import run_worker
+from kanjo.centercut import process
+from kanjo.centercut.process import SILENT_S, run_worker
+from kanjo.db.line import ServerSilent
 from kanjo.errors import KanjoError
 
 PATIENCE_S = 1.0
@@ -70,3 +73,31 @@ def test_a_worker_that_begins_while_the_database_is_away_waits_too(database: db.
 
     assert raised.value.code == "database-unreachable"
     assert time.monotonic() - began_s >= PATIENCE_S
+
+
+@pytest.mark.parametrize(
+    ("cause", "waits"),
+    [
+        (ServerSilent("busy, or cut off"), [SILENT_S, 2 * SILENT_S, 4 * SILENT_S]),
+        (psycopg.OperationalError("reset by peer"), [SILENT_S, SILENT_S, SILENT_S]),
+    ],
+)
+def test_only_a_silent_server_is_given_more_time(
+    database: db.Database, monkeypatch: pytest.MonkeyPatch, cause: Exception, waits: list[float]
+) -> None:
+    """One that was lost, in a move or a takeover, says nothing of how long a busy one may be silent."""
+    given: list[float] = []
+
+    def store_of(database: db.Database, *, silent_s: float) -> ledger.PostgresStore:
+        given.append(silent_s)
+        return ledger.store_of(database, silent_s=silent_s)
+
+    def fails(*_: object, **__: object) -> None:
+        raise ledger.OutcomeUnknown("the connection was lost") from cause
+
+    monkeypatch.setattr(process, "store_of", store_of)
+    monkeypatch.setattr(process, "work", fails)
+
+    run_worker(centercut.Orders(patience_s=30), lambda: len(given) == len(waits), url=database.url)
+
+    assert given == waits

@@ -17,7 +17,7 @@ import pytest
 
 from kanjo.db import Database
 from kanjo.db.columns import Column, Int2, Int4, Int8, Text, Uuid
-from kanjo.db.line import Line, send_with_sync
+from kanjo.db.line import Line, ServerSilent, send_with_sync
 
 
 @pytest.fixture
@@ -169,3 +169,12 @@ def test_a_column_refuses_what_has_no_room(column: type[Column], beyond: int, co
         with pytest.raises(OverflowError):
             column(values)
     assert len(column(np.full(count, beyond - 1, np.int64)).packed) > count
+
+
+def test_a_server_that_says_nothing_is_told_from_one_that_was_lost(line: Line) -> None:
+    """Its line is given up all the same."""
+    line.silent_s = 0.2
+    with pytest.raises(ServerSilent, match=r"said nothing for 0\.2 s"):
+        line.exchange([("SELECT pg_sleep(5)", {})])
+
+    assert line.connection.closed

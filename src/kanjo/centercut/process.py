@@ -25,6 +25,7 @@ from kanjo import db
 from kanjo.centercut.flow import Flow
 from kanjo.centercut.work import Clock, work
 from kanjo.db import PASSING
+from kanjo.db.line import ServerSilent
 from kanjo.errors import KanjoError
 from kanjo.ledger import OutcomeUnknown, StoreAway, pulse, store_of
 
@@ -40,7 +41,8 @@ STEADY_S = 2.0
 AWAY_S_MAX = 3600.0
 """Until people have decided which site serves a worker waits, and so long it costs nobody anything."""
 SILENT_S, SILENT_S_MAX = 30.0, 600.0
-"""After so long without an answer the server is given up: each time twice as long, since it may have been busy."""
+"""After so long without an answer the server is given up: each time twice as long, since it may have been busy. One
+that was lost, in a move or a takeover, says nothing of that."""
 NICENESS = 5
 """Beside a process that did not give way a worker gets a quarter of a core that both want."""
 GROUP_TRIES, GROUP_TRY_S = 10, 0.11
@@ -115,7 +117,8 @@ def run_worker(orders: Orders, should_stop: Callable[[], bool], *, url: str | No
         except (OutcomeUnknown, StoreAway, psycopg.Error, KanjoError) as error:
             now_s = time.monotonic()
             if connected_s is not None:
-                silent_s = min(2 * silent_s, SILENT_S_MAX) if now_s - connected_s < 10 * silent_s else SILENT_S
+                too_soon = isinstance(error.__cause__, ServerSilent) and now_s - connected_s < 10 * silent_s
+                silent_s = min(2 * silent_s, SILENT_S_MAX) if too_soon else SILENT_S
             if away_s is None or (connected_s is not None and now_s - connected_s > STEADY_S):
                 away_s = now_s
             if not passes(error) or now_s - away_s >= orders.patience_s:

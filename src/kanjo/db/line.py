@@ -38,6 +38,10 @@ STALE = (errors.InvalidSqlStatementName, errors.FeatureNotSupported)
 """What a prepared statement meets when somebody deallocated it, or changed what it returns: it must be made anew."""
 
 
+class ServerSilent(psycopg.OperationalError):
+    """A server that said nothing for too long; its connection is given up."""
+
+
 class Found:
     """What one statement gave."""
 
@@ -106,9 +110,11 @@ class Line:
             told = _communicate(pgconn, results_count)
             results = waiting.wait(told, pgconn.socket, interval=WAKE_S, timeout=self.silent_s)
             pgconn.exit_pipeline_mode()
-        except BaseException:
+        except BaseException as error:
             if pgconn.status != ConnStatus.BAD:
                 self.connection.close()  # answers left in it would be taken for those of the next exchange
+            if isinstance(error, errors._WaitTimeout):
+                raise ServerSilent(f"the server said nothing for {self.silent_s:g} s") from error
             raise
         return self._found(statements, preparing, results)
 
