@@ -16,6 +16,8 @@ from kanjo.errors import KanjoError, Refused, SystemFailed
 POLL_S = 0.5
 """How often the runs are looked at; the workers' end is noticed at once, by the steps of this wait."""
 STEP_S = 0.02
+SILENT_S = 10.0
+"""After so long without an answer to a look, another server is looked at: this one may have been cut off."""
 
 
 def start_detached(database: db.Database, runs: Sequence[int]) -> Reply:
@@ -46,7 +48,9 @@ def _watch(
         working = crew.alive() > 0  # asked before the look, so that the last worker's work is seen
         try:
             with store_in(database) as store:
-                if not working:
+                if working:
+                    store.give_up_after(SILENT_S)
+                else:
                     _close(store, runs)
                 statuses = _look(store, runs)
         except Exception as error:
