@@ -6,19 +6,24 @@ When a day's work is over it is judged, in each site that must have it: by the c
 from __future__ import annotations
 
 import itertools
+import json
+import os
 import random
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import psycopg
 from psycopg.conninfo import make_conninfo
-from waiting import wait_until
+from waiting import ANSWER_S_MAX, wait_until
 
 from banks import key
 from kanjo import centercut, check, db, ledger, transfers
@@ -36,9 +41,11 @@ ITEMS_PER_S = 100.0
 WORKERS = 2
 DOOR, WORKER = "kanjo service", "worker"
 """The names of their sessions."""
+KANJO = Path(sys.executable).with_name("kanjo")
 REPLAY_S_MAX = 20.0
 POSITION = "SELECT pg_current_wal_flush_lsn()"
 HAS_REPLAYED = "SELECT NOT pg_is_in_recovery() OR pg_last_wal_replay_lsn() >= %s::pg_lsn"
+RUNS = "SELECT run FROM ledger.run"
 KEYS = "SELECT key FROM ledger.request WHERE client = %s"
 
 
@@ -77,6 +84,19 @@ class Customers:
         wait_until(lambda: self.count() >= before + count or self._any_gave_up(), f"{count} more answers")
         self._raise()
         return self.heard[before] - began_s
+
+    def wait_unanswered(self, condition: Callable[[], object], what: str) -> None:
+        """Nobody is answered before it holds."""
+        before = self.count()
+
+        def holds() -> bool:
+            now = self.count()  # counted first: an answer may follow at its heels
+            if condition():
+                return True
+            assert now == before, f"{now - before} were answered before: {what}"
+            return False
+
+        wait_until(holds, what)
 
     def silence_s(self, since: int) -> float:
         """The longest time without an answer since there were so many."""
@@ -145,25 +165,70 @@ class Bank:
         ledger.open_day(self.database, MONDAY)
 
     @contextmanager
-    def at_work(self, items_per_s: float = ITEMS_PER_S) -> Iterator[Customers]:
-        """A day: customers and a cut are at work while the block runs; afterwards it is finished, and proved."""
+    def at_work(
+        self, items_per_s: float = ITEMS_PER_S, *, by_command: bool = False, goes_on: bool = True
+    ) -> Iterator[Customers]:
+        """A day: customers and a cut are at work while the block runs; afterwards it is finished, and proved.
+
+        `by_command`: the cut is that of one `kanjo cut start`, which must see its end. `goes_on`: its workers go on by
+        themselves; those of a site that is cut off and lives wait half a minute before they do.
+        """
         run = self._payday()
-        orders = centercut.Orders(ceiling_items_per_s=items_per_s / WORKERS)
-        crew_of = centercut.crew_of(self._named(WORKER), orders, WORKERS)
-        with crew_of as crew, self.customers(f"{self._today}") as customers:
+        begun = self._by_command if by_command else self._by_crew
+        with begun(run, items_per_s) as begin, self.customers(f"{self._today}") as customers:
             customers.wait_for_more(20)
-            with self._store() as store:
-                centercut.start(store, [run])
+            begin()
             wait_until(lambda: self._settled(run), "the cut begins")
             yield customers
-            status = self._status(run)
-            before = status.totals.settled
-            assert before < status.row.items, "the cut was over before the scenario was"
-            wait_until(lambda: self._settled(run) > before, "the cut goes on by itself")
-            assert crew.alive() == WORKERS, crew.last_words()
-        with centercut.crew_of(self.database, centercut.Orders(), 1):
+            status, before = self._status(run), self._settled(run)
+            assert status.totals.settled < status.row.items, "the cut was over before the scenario was"
+            if goes_on:
+                wait_until(lambda: self._settled(run) > before, "the cut goes on by itself")
+        with self._hastened():
             wait_until(lambda: self._status(run).row.finished is not None, "the run is closed")
         self.prove([customers.history])
+
+    @contextmanager
+    def _by_crew(self, run: int, items_per_s: float) -> Iterator[Callable[[], None]]:
+        """By workers that stand ready; none of them may die."""
+
+        def begin() -> None:
+            with self._store() as store:
+                centercut.start(store, [run])
+
+        orders = centercut.Orders(ceiling_items_per_s=items_per_s / WORKERS)
+        with centercut.crew_of(self._named(WORKER), orders, WORKERS) as crew:
+            yield begin
+            assert crew.alive() == WORKERS, crew.last_words()
+
+    @contextmanager
+    def _by_command(self, run: int, items_per_s: float) -> Iterator[Callable[[], None]]:
+        """By a command, which says in the end that the run is completed."""
+        begun: list[subprocess.Popen[str]] = []
+        words = ["cut", "start", f"{run}", "--workers", f"{WORKERS}", "--max-rate", f"{items_per_s}"]
+        try:
+            yield lambda: begun.append(self._command(*words))
+            with self._hastened():
+                [told] = _reply(begun[0])["runs"]
+            assert told["state"] == "completed"
+        finally:
+            for command in begun:
+                command.kill()
+                command.communicate()
+
+    def _hastened(self) -> AbstractContextManager[object]:
+        """With another worker, whom no rate holds back."""
+        return centercut.crew_of(self.database, centercut.Orders(), 1)
+
+    def load_by_command(self) -> int:
+        """The payroll of the next business day; its run."""
+        [told] = _reply(self._command("cut", "load", f"{self._payroll(self._next_day())}"))["runs"]
+        return int(told["run"])
+
+    def _command(self, *words: str) -> subprocess.Popen[str]:
+        """`kanjo`, of somebody who reaches the bank by the same URL as everybody."""
+        names = os.environ | {"KANJO_DATABASE_URL": self.database.url}
+        return subprocess.Popen([KANJO, *words, "--json"], stdout=subprocess.PIPE, text=True, env=names)
 
     def customers(self, name: str, url: str | None = None) -> Customers:
         """Customers at a door of their own; whoever lets them in sees them out."""
@@ -207,6 +272,11 @@ class Bank:
         with self._leading(site) as connection:
             return {row[0] for row in connection.execute(KEYS, (client,))}
 
+    def runs(self, site: str) -> set[int]:
+        """What a site shows of runs."""
+        with self._leading(site) as connection:
+            return {int(str(row[0])) for row in connection.execute(RUNS)}
+
     @contextmanager
     def _leading(self, site: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
         leader = self._desk.leader(self._desk.topology.site(site))
@@ -216,9 +286,8 @@ class Bank:
 
     def _payday(self) -> int:
         """Open the next business day, with a payroll loaded the day before; its run, not yet started."""
-        due = JAPAN.next_business_day(self._today)
-        file = self._folder / f"{due}.txt"
-        TOWN.write_payroll(file, due)
+        due = self._next_day()
+        file = self._payroll(due)
         business = centercut.business_named(transfers.business_of_file(file))
         with self._store() as store:
             centercut.load(store, business, file, now=datetime.now(UTC))
@@ -228,8 +297,18 @@ class Bank:
             [run] = [one.row.run for one in centercut.status(store, None, datetime.now(UTC)) if one.row.due == due]
         return run
 
+    def _next_day(self) -> date:
+        return JAPAN.next_business_day(self._today)
+
+    def _payroll(self, due: date) -> Path:
+        file = self._folder / f"{due}.txt"
+        TOWN.write_payroll(file, due)
+        return file
+
     def _settled(self, run: int) -> int:
-        return self._status(run).totals.settled
+        """By workers, and not by customers' own transactions."""
+        totals = self._status(run).totals
+        return totals.settled - totals.settled_by_before
 
     def _status(self, run: int) -> centercut.RunStatus:
         with self._store() as store:
@@ -244,6 +323,14 @@ class Bank:
     def _store(self) -> Iterator[PostgresStore]:
         with closing(ledger.store_of(self.database)) as store:
             yield store
+
+
+def _reply(command: subprocess.Popen[str]) -> dict[str, Any]:
+    """What a command prints that must succeed."""
+    said, _ = command.communicate(timeout=ANSWER_S_MAX)
+    assert command.returncode == 0, said
+    told: dict[str, Any] = json.loads(said)
+    return told
 
 
 def _true(connection: psycopg.Connection[tuple[object, ...]], query: str, *values: object) -> bool:

@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from kanjo.errors import Refused
 from kanjo.sites.lab import Lab
 from kanjo.sites.lab.parts import running
 from kanjo.sites.operate.perform import perform
-from kanjo.sites.operate.plan import Step
+from kanjo.sites.operate.plan import Command
 
 pytestmark = [pytest.mark.sites, pytest.mark.xdist_group("sites-lab")]
 
@@ -75,8 +76,9 @@ def test_t4_a_killed_database_is_replaced_and_nothing_is_lost(shared: Runbook) -
 
 
 def test_t20_planned_moves_there_and_back_lose_nothing(shared: Runbook) -> None:
-    """Under load, by the command that two persons sign; afterwards each site follows the one that serves."""
-    wait_until(shared.is_well, "every node well")
+    """Under load, by the command that two persons sign; afterwards each site follows the one that serves, unrewound."""
+    shared.until_well()
+    rewinds = shared.rewinds()
     with shared.bank.at_work() as customers:
         for site in ("b", "a"):
             log = shared.order("switchover", site)
@@ -84,37 +86,59 @@ def test_t20_planned_moves_there_and_back_lose_nothing(shared: Runbook) -> None:
             customers.wait_for_more(20)
             assert shared.serves() == (site, "required")
             assert shared.look().loss.nothing
-            wait_until(shared.is_well, "every node well")
+            shared.until_well()
+    assert shared.rewinds() == rewinds
+
+
+BEFORE: dict[str, Callable[[Lab], object]] = {
+    "detach": lambda lab: lab.cut(blackhole=False),
+    "attach": Lab.heal,
+    "promote": lambda lab: lab.kill(["a"]),
+    "rejoin": lambda lab: lab.start(["a"]),
+}
+"""What becomes of cloud a or of the link before that command is given."""
+IN_PIECES: dict[str, dict[Command, tuple[str, list[str]]]] = {
+    "planned moves": {
+        "switchover": ("b", ["Enter", "Demote", "Promote"]),
+    },
+    "a is detached and attached": {
+        "detach": ("a", ["Enter", "SetPolicy"]),
+        "attach": ("a", ["SetPolicy", "Enter"]),
+    },
+    "a is lost and comes back": {
+        "promote": ("b", ["Enter", "Cut", "SetPolicy", "Promote", "Bar"]),
+        "rejoin": ("a", ["Demote", "Admit", "Heal", "SetPolicy", "Enter"]),
+    },
+    "a is fenced, lost, and comes back": {
+        "fence": ("a", ["Enter", "Cut"]),
+        "promote": ("b", ["SetPolicy", "Promote", "Bar"]),
+        "rejoin": ("a", ["Demote", "Admit", "Heal", "SetPolicy", "Enter"]),
+    },
+}
+"""Commands, the site that each names, and steps behind which the operator is killed; others may be so already."""
 
 
 @pytest.mark.long
-def test_a_move_interrupted_after_every_step_is_finished_by_the_same_command(shared: Runbook) -> None:
-    """Each time the operator is killed after one more step; he gives the same command again, and it goes on there."""
-    wait_until(shared.is_well, "every node well")
-
-    def interrupted(step: Step, how: str) -> None:
-        if how == "done":
-            raise KeyboardInterrupt
-
-    with shared.bank.at_work() as customers:
-        for _ in range(20):
-            plan = shared.plan("switchover", "b", "interrupted")
-            try:
-                perform(shared.desk, plan, shared.sign(plan), interrupted)
-                break
-            except KeyboardInterrupt:
-                continue
-        else:
-            pytest.fail("it never ended")
-        customers.wait_for_more(20)
-        assert shared.serves() == ("b", "required")
-    wait_until(shared.is_well, "every node well")
-    shared.order("switchover", "a")
+@pytest.mark.parametrize("orders", IN_PIECES.values(), ids=IN_PIECES)
+def test_orders_in_pieces(shared: Runbook, orders: dict[Command, tuple[str, list[str]]]) -> None:
+    """The operator is killed during and behind every step; he gives the same command again, and it goes on there."""
+    shared.until_well()
+    with shared.bank.at_work(items_per_s=20) as customers:
+        for command, (site, steps) in orders.items():
+            BEFORE.get(command, lambda _: None)(shared.lab)
+            done = shared.order_in_pieces(command, site)
+            assert [step for step in done if step in steps] == steps
+            if command != "fence":
+                customers.wait_for_more(20)
+        assert shared.serves()[1] == "required"
+    shared.until_well()
+    if shared.serves()[0] == "b":
+        shared.order("switchover", "a")
 
 
 def test_one_person_alone_moves_nothing(shared: Runbook) -> None:
     """A second signature is missing: refused before anything is touched."""
-    wait_until(shared.is_well, "every node well")
+    shared.until_well()
     plan = shared.plan("switchover", "b")
     with pytest.raises(Refused) as refused:
         perform(shared.desk, plan, shared.sign(plan)[:1], lambda step, how: None)

@@ -8,6 +8,8 @@ from runbook import Runbook
 from waiting import wait_until
 
 from kanjo.errors import Refused
+from kanjo.sites.operate.perform import perform, planned
+from kanjo.sites.operate.plan import Command
 from kanjo.sites.operate.sql import CAN_LOGIN
 
 pytestmark = [pytest.mark.sites, pytest.mark.xdist_group("sites-lab"), pytest.mark.long]
@@ -74,6 +76,52 @@ def test_a_fence_that_was_interrupted_is_finished_by_the_same_command(runbook: R
     with pytest.raises(Refused) as refused:
         runbook.plan("fence", "a", "another reason")
     assert refused.value.code == "already-so"
+
+
+def test_a_site_that_answers_alone_is_not_fenced_while_it_lives(runbook: Runbook) -> None:
+    """a is detached, behind a cut link: no loss that is accepted lets b take over beside it; once a is killed it does.
+
+    Lost is what a answered alone, and nothing else.
+    """
+    bank = runbook.bank
+    with bank.customers("before") as before:
+        before.wait_for_more(50)
+        runbook.lab.cut(blackhole=False)
+    runbook.order("detach", "a", "cloud b does not answer")
+    with bank.customers("alone") as alone:
+        alone.wait_for_more(50)
+        for command, site in ORDERS_AGAINST_A:
+            with pytest.raises(Refused) as refused:
+                planned(runbook.desk, command, site, "cloud a misbehaves", accepts_loss=True)
+            assert refused.value.code == "site-writes"
+        alone.wait_for_more(20)
+        assert runbook.serves() == ("a", "detached")
+        runbook.lab.kill(["a"])
+
+    assert _accepting_loss(runbook, "fence", "a") == ["Enter: done", "Cut: already so"]
+    assert runbook.order("promote", "b", "cloud a is lost")[-1] == "Bar: done"
+
+    with bank.customers("after") as after:
+        after.wait_for_more(50)
+        assert bank.lost(before, "b") == set()
+        assert bank.keys("b", alone.name) == set()
+        runbook.lab.start(["a"])
+        runbook.order("rejoin", "a", "cloud a is back")
+        after.wait_for_more(20)
+    runbook.until_well()
+    assert runbook.serves() == ("b", "required")
+    bank.prove([before.history, after.history])
+    assert bank.keys("a", alone.name) == set()
+
+
+ORDERS_AGAINST_A: tuple[tuple[Command, str], ...] = (("fence", "a"), ("promote", "b"))
+
+
+def _accepting_loss(runbook: Runbook, command: Command, site: str) -> list[str]:
+    """Order it so; the order's log."""
+    plan, log = planned(runbook.desk, command, site, "cloud a is lost", accepts_loss=True), []
+    perform(runbook.desk, plan, runbook.sign(plan), lambda step, how: log.append(f"{type(step).__name__}: {how}"))
+    return log
 
 
 def _follows(runbook: Runbook, site: str) -> bool:

@@ -32,7 +32,7 @@ def test_t12_all_of_a_is_lost_and_comes_back(runbook: Runbook) -> None:
 def test_t13_an_isolated_site_gives_no_answer_and_cannot_be_relaxed(runbook: Runbook) -> None:
     """a lives on behind a cut link; b is promoted. No customer of a is answered, and no order reaches a's policy."""
     bank = runbook.bank
-    with bank.at_work() as customers:
+    with bank.at_work(goes_on=False) as customers:
         with bank.customers("at-a", runbook.dsn("a")) as at_a:
             at_a.wait_for_more(20)
             runbook.lab.cut(blackhole=False)
@@ -49,3 +49,18 @@ def test_t13_an_isolated_site_gives_no_answer_and_cannot_be_relaxed(runbook: Run
             assert at_a.count() == before
         assert bank.lost(at_a, "b") == set()
     bank.prove([customers.history, at_a.history])
+
+
+@pytest.mark.long
+def test_commands_work_in_the_site_that_serves_beside_one_that_is_cut_off_and_lives(runbook: Runbook) -> None:
+    """a answers nobody and lets everybody in: `kanjo cut start` sees its run completed in b; a load is there."""
+    bank = runbook.bank
+    with bank.at_work(by_command=True) as customers:
+        runbook.lab.cut(blackhole=False)
+        runbook.order("promote", "b", "cloud a is cut off")
+        customers.wait_for_more(20)
+
+        run = bank.load_by_command()
+
+        assert any(runbook.takes_writes(node.name) for node in runbook.desk.topology.site("a").nodes)
+        assert run in bank.runs("b") and run not in bank.runs("a")
