@@ -100,4 +100,5 @@ def test_t23_an_order_to_a_fenced_site_is_refused_and_releases_nobody(shared: Ru
         shared.lab.heal()
         shared.order("rejoin", "a", "cloud a is back")
         customers.wait_for_more(20)
+    shared.bank.prove([customers.history, at_a.history])
     shared.until_well()

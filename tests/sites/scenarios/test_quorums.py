@@ -21,7 +21,8 @@ def test_t9_answers_wait_until_another_node_of_b_leads(shared: Runbook) -> None:
         was = shared.leader("b")
         assert was is not None
         shared.lab.kill([was])
-        wait_until(lambda: shared.leader("b") not in (None, was), "another leads b")
+        wait_until(lambda: shared.in_step("b") == [], "b out of step")
+        customers.wait_unanswered(lambda: shared.leader("b") not in (None, was), "another leads b")
         customers.wait_for_more(20)
         assert shared.in_step("b") == [shared.leader("b")]
         assert shared.bank.lost(customers, "b") == set()
