@@ -13,7 +13,7 @@ MOVES = 10
 
 
 def test_ten_moves_in_a_row_under_load(shared: Runbook) -> None:
-    """Every node is well after each, and the same customers and the same cut have gone on."""
+    """Every node is well after each, none was rewound, and the same customers and the same cut have gone on."""
     shared.until_well()
     with shared.bank.at_work(items_per_s=25) as customers:
         for site in itertools.islice(itertools.cycle("ba"), MOVES):
@@ -21,3 +21,4 @@ def test_ten_moves_in_a_row_under_load(shared: Runbook) -> None:
             customers.wait_for_more(20)
             assert shared.serves() == (site, "required")
             shared.until_well()
+    assert shared.rewinds() == 0
