@@ -39,6 +39,11 @@ def held_s(runbook: Runbook) -> float:
     return float(_asked(runbook, WAITING_S.format("IN ('tuple', 'transactionid')"))[0][0])
 
 
+def of_the_bank(runbook: Runbook) -> int:
+    """How many sessions doors and workers have, and have left behind."""
+    return int(_asked(runbook, "SELECT count(*) FROM pg_stat_activity WHERE usename = 'kanjo'")[0][0])
+
+
 def _asked(runbook: Runbook, query: str, *values: str) -> list[tuple[float, ...]]:
     leader = runbook.desk.leader(runbook.desk.topology.site(runbook.serves()[0]))
     assert leader is not None

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from typing import get_args
 
 import pytest
+from bank import DOOR
 from runbook import Runbook
-from sessions import held_s, waited_s
+from sessions import held_s, of_the_bank, waited_s, waiting
 from waiting import wait_until
 
 from kanjo import check
@@ -76,9 +77,13 @@ def test_a_long_silence_fills_the_server_with_no_sessions(shared: Runbook) -> No
     """Doors give up on a silent server and ask another; what they leave behind does not wait for locks for ever."""
     shared.until_well()
     with healed(shared), shared.bank.at_work() as customers:
+        before = of_the_bank(shared)
         shared.lab.cut(blackhole=True)
+        wait_until(lambda: waited_s(shared) > SILENT_S, "the doors gave up")
+        left = waiting(shared, DOOR)
         wait_until(lambda: waited_s(shared) > 3 * SILENT_S, "the doors gave up more than once")
         assert held_s(shared) < 2 * SILENT_S
+        assert waiting(shared, DOOR) == left and of_the_bank(shared) <= before + left
 
         shared.lab.heal()
         customers.wait_for_more(20)
