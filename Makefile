@@ -30,7 +30,7 @@ test: lint ## everything that must hold before a change lands
 	$(BIN)/pytest
 
 # Services that the packages bring are not wanted, only their programs; what was installed before is left alone.
-test-sites: setup ## two clouds on this machine, broken in every way we know (installs Debian's etcd, HAProxy and faketime)
+test-sites: setup ## two clouds on this machine, broken in every way we know (as root: installs Debian's etcd, HAProxy, faketime)
 	command -v etcd >/dev/null || { apt-get install -y --no-install-recommends etcd-server; systemctl disable --now etcd 2>/dev/null || true; }
 	PATH="$$PATH:/usr/sbin" command -v haproxy >/dev/null || { apt-get install -y --no-install-recommends haproxy; systemctl disable --now haproxy 2>/dev/null || true; }
 	command -v faketime >/dev/null || apt-get install -y --no-install-recommends faketime

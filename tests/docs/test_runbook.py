@@ -11,7 +11,8 @@ import pytest
 from test_command_lines import lines_in, words_of
 
 from kanjo.cli import sites_operate
-from kanjo.sites.operate import desk, perform, plan, standing, waiting
+from kanjo.sites import decision, gate
+from kanjo.sites.operate import commit_level, desk, perform, plan, standing, waiting
 from kanjo.sites.register import client, state
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -32,16 +33,28 @@ def raised(module: object) -> set[str]:
     return {args[0].value for name, args in names if name in ERRORS and args and isinstance(args[0], ast.Constant)}
 
 
+def pattern(text: ast.expr) -> str:
+    """What is said there, with anything where a name or a figure stands."""
+    parts = text.values if isinstance(text, ast.JoinedStr) else [text]
+    return "".join(re.escape(part.value) if isinstance(part, ast.Constant) else "[^`]+" for part in parts)
+
+
 def warnings() -> Iterator[str]:
-    """Each warning as a pattern, with anything where a name or a figure stands."""
-    telling = ("_warnings", "_renewals")
-    told = [one for one in tree(standing).body if isinstance(one, ast.FunctionDef) and one.name in telling]
+    """Each warning as a pattern."""
+    telling = ("_warnings", "_renewals", "complaints")
+    nodes = (node for module in (standing, commit_level) for node in ast.walk(tree(module)))
+    told = [one for one in nodes if isinstance(one, ast.FunctionDef) and one.name in telling]
     assert len(told) == len(telling)
     for node in (node for one in told for node in ast.walk(one)):
         if isinstance(node, ast.Yield):
-            parts = node.value.values if isinstance(node.value, ast.JoinedStr) else [node.value]
-            texts = [re.escape(part.value) if isinstance(part, ast.Constant) else "[^`]+" for part in parts]
-            yield "`" + "".join(texts) + "`"
+            yield f"`{pattern(node.value)}`"
+
+
+def reasons() -> Iterator[str]:
+    """Each reason for which a gate refuses, as a pattern; `time-is-over` is never its last word."""
+    for node in (node for module in (decision, gate) for node in ast.walk(tree(module))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Refuse":
+            yield pattern(node.args[0])
 
 
 def test_every_order_is_on_the_page() -> None:
@@ -68,7 +81,15 @@ def test_every_code_of_a_table_exists() -> None:
     named = {code for first in firsts for code in re.findall(r"`([a-z-]+)`", first)}
 
     assert len(named) > 20
-    assert named - CODES == set()
+    assert {name for name in named - CODES if not any(re.fullmatch(one, name) for one in reasons())} == set()
+
+
+def test_every_reason_of_a_gate_is_on_the_page() -> None:
+    """With what mends it."""
+    found = list(reasons())
+
+    assert len(found) > 10
+    assert [one for one in found if not re.search(f"`{one}", PAGE)] == []
 
 
 def test_every_warning_is_on_the_page() -> None:

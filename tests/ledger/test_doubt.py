@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from banks import MONDAY, PostgresBank, key, number, postgres_bank
+from banks import MONDAY, TUESDAY, PostgresBank, key, number, postgres_bank
 from cuts import wait_until
 from kanjo import db, ledger
 from kanjo.cli.opened import store_in
@@ -275,6 +275,19 @@ def test_a_session_that_lowered_its_commit_posts_nothing(
 
     assert isinstance(answer, ledger.Outcome) and answer.accepted and not answer.replayed
     store.connection.close()
+
+
+def test_a_session_that_lowered_its_commit_opens_no_date(site: Site, bank: PostgresBank) -> None:
+    """The first date posts opening entries (C-6), and every later one decides what is due: it is an answer too."""
+    options = {"options": "-c synchronous_commit=local -c kanjo.synchronous_commit=on"}
+    lowered = db.Database(make_conninfo(site.database.url, **options), embedded=False, server_version=180000)
+
+    with pytest.raises(ledger.CommitTooWeak, match="is local here, and this server demands on"):
+        ledger.open_day(lowered, TUESDAY)
+
+    with site.database.connect(autocommit=True) as connection:
+        assert business_date(connection) == MONDAY
+    assert ledger.open_day(site.database, TUESDAY) == MONDAY
 
 
 def test_a_lost_line_is_nothing_that_callers_notice(site: Site, bank: PostgresBank) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import socket
 import ssl
 import stat
@@ -184,3 +185,36 @@ def test_what_cannot_be_used_is_said(tmp_path: Path) -> None:
     with pytest.raises(SystemFailed) as failed:
         calling(credentials_in(tmp_path, "nobody"))
     assert failed.value.code == "certificate-unusable"
+
+
+def test_the_authority_is_replaced_as_the_runbook_says(example: Topology, tmp_path: Path) -> None:
+    """Both are trusted first, then one party after another is renewed, then the old one is taken out: all the time
+    everybody talks with everybody, and in the end nobody with who has a certificate of the old one.
+    """
+    installed, other = tmp_path / "installed", tmp_path / "next-installed"
+    issued = certificates.issue_all(example, tmp_path / "authority", installed, now=NOW)
+    assert not any(one.is_new for one in certificates.issue_all(example, tmp_path / "next", installed, now=NOW))
+    assert not (tmp_path / "next").exists()
+    certificates.issue_all(example, tmp_path / "next", other, now=NOW)
+    folders = {one.party: one.certificate.parent for one in issued}
+    parties = {name: credentials_in(folder, name) for name, folder in folders.items()}
+    first, second = ((tmp_path / name / "authority.crt").read_bytes() for name in ("authority", "next"))
+    pairs = [("link-a", "link-b"), ("link-b", "link-a"), ("register", "a1"), ("register", "operator")]
+
+    def everybody_talks() -> bool:
+        return all(caller in shake(parties[called], parties[caller], called) for called, caller in pairs)
+
+    stale = shutil.copytree(folders["link-b"], tmp_path / "stale")
+    for folder in set(folders.values()):
+        (folder / "authority.crt").write_bytes(second + first)
+    assert everybody_talks()
+    for name, folder in folders.items():
+        for ending in ("crt", "key"):
+            shutil.copyfile(other / folder.relative_to(installed) / f"{name}.{ending}", folder / f"{name}.{ending}")
+        assert everybody_talks()
+    for folder in set(folders.values()):
+        (folder / "authority.crt").write_bytes(second)
+    assert everybody_talks()
+    (stale / "authority.crt").write_bytes(second + first)
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        shake(parties["link-a"], credentials_in(stale, "link-b"), "link-a")

@@ -14,12 +14,12 @@ from kanjo.sites.decision import (
     Fork,
     Promote,
     Refuse,
-    RegisterState,
     asks_other_site,
     decide,
 )
 from kanjo.sites.identity import Identity
 from kanjo.sites.names import HOLD
+from kanjo.sites.register.state import RegisterState
 
 OWN = Identity("7", timeline=5, position=1000, is_standby=True)
 OURS = RegisterState("a", 3, "required")

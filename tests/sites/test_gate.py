@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 
 from kanjo.sites.catch_up import CatchUpFailed
-from kanjo.sites.decision import CatchUp, Decision, Facts, Promote, Refuse, RegisterState
+from kanjo.sites.decision import CatchUp, Decision, Facts, Promote, Refuse
 from kanjo.sites.gate import PATIENCE_S, log_to, main, may_promote
 from kanjo.sites.identity import Identity
+from kanjo.sites.last_word import FRESH_S, last_word
 from kanjo.sites.names import HOLD
 from kanjo.sites.node_file import Link, NodeFile, OurKeys, RegisterAddress
+from kanjo.sites.register.state import RegisterState
 
 OWN = Identity("7", 5, 1000, is_standby=True)
 NAMED = Facts(site="a", mode="required", register=RegisterState("a", 1, "required"), own=OWN, rule=HOLD, other=OWN)
@@ -112,9 +115,8 @@ def test_log_that_never_ends() -> None:
     assert not trial.run() and trial.now_s < PATIENCE_S + 1
 
 
-def test_a_decision_is_one_line_of_json() -> None:
-    """With what it was decided on, and why facts are missing."""
-    out = io.StringIO()
+def node_with(data: Path) -> NodeFile:
+    """A node whose data lie there."""
     ours = OurKeys(
         site="a",
         link=Link("link", 1),
@@ -122,9 +124,9 @@ def test_a_decision_is_one_line_of_json() -> None:
         passfile="/p",
         register=RegisterAddress(host="r", port=1, authority="/a", reader="m:f"),
     )
-    node = NodeFile(
+    return NodeFile(
         name="a2",
-        data="/d",
+        data=str(data),
         host="h",
         port=1,
         rest_host="h",
@@ -134,13 +136,43 @@ def test_a_decision_is_one_line_of_json() -> None:
         ours=ours,
     )
 
-    log_to(out, node)(Refuse("other-site-silent", may_change=True), SILENT, {"other": "refused"})
+
+def test_a_decision_is_one_line_of_json(tmp_path: Path) -> None:
+    """With what it was decided on, and why facts are missing."""
+    out = io.StringIO()
+
+    log_to(out, node_with(tmp_path / "a2"))(Refuse("other-site-silent", may_change=True), SILENT, {"other": "refused"})
 
     [line] = out.getvalue().splitlines()
     said = json.loads(line)
     assert said["gate"] == "a2" and said["silent"] == {"other": "refused"}
     assert said["decision"] == {"type": "refuse", "reason": "other-site-silent", "may_change": True}
-    assert said["facts"]["register"] == {"site": "a", "epoch": 1, "mode": "required"}
+    found = said["facts"]["register"]
+    assert (found["site"], found["epoch"], found["mode"]) == ("a", 1, "required")
+
+
+def test_the_reason_of_a_refusal_is_the_last_word_and_goes_with_a_promotion(tmp_path: Path) -> None:
+    """T16: kept beside the data for the launcher. That the time is over is no reason; an old one is of another hour."""
+    data, clock = tmp_path / "a2", 0.0
+    log = log_to(io.StringIO(), node_with(data))
+    assert last_word(str(data)) == ""
+
+    log(Refuse("other-site-silent", may_change=True), SILENT, {})
+    log(Refuse("time-is-over"), SILENT, {})
+    clock = (tmp_path / "a2.gate").stat().st_mtime
+    assert last_word(str(data)) == "other-site-silent"
+    assert last_word(str(data), lambda: clock + FRESH_S) == ""
+    assert not data.exists()
+
+    log(Promote("nothing-missing"), NAMED, {})
+    assert last_word(str(data)) == ""
+
+
+def test_a_disk_that_takes_no_word_decides_nothing(tmp_path: Path) -> None:
+    """The gate's answer is its exit status."""
+    log_to(io.StringIO(), node_with(tmp_path / "nowhere" / "a2"))(Refuse("register-names-b"), BARRED, {})
+
+    assert last_word(str(tmp_path / "nowhere" / "a2")) == ""
 
 
 def test_a_gate_that_cannot_work_refuses() -> None:

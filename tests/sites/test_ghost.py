@@ -22,7 +22,7 @@ from plain_servers import Ground, Server, ground
 from waiting import wait_until
 
 from kanjo.sites.catch_up import catch_up
-from kanjo.sites.decision import CatchUp, Decision, Facts, Promote, RegisterState
+from kanjo.sites.decision import CatchUp, Decision, Facts, Promote
 from kanjo.sites.facts import gather
 from kanjo.sites.gate import may_promote
 from kanjo.sites.guard import Guard
@@ -30,6 +30,7 @@ from kanjo.sites.identify import identify
 from kanjo.sites.identity import Identity, lsn_of, position_of
 from kanjo.sites.names import HOLD
 from kanjo.sites.node_file import Link, NodeFile, OurKeys, RegisterAddress
+from kanjo.sites.register.state import RegisterState
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from kanjo.errors import Refused
 from kanjo.sites import Topology
 from kanjo.sites.operate.plan import AwaitInStep, Command, Cut, Enter, Heal, Plan, Promote, SetPolicy, plan, steps
 from kanjo.sites.operate.standing import LeaderFacts, NodeFacts, RegisterFacts, SiteFacts, Standing, standing
-from kanjo.sites.register.state import Appoint, Mode
+from kanjo.sites.register.state import Appoint
 
 COMMANDS: tuple[Command, ...] = ("appoint", "promote", "fence", "switchover", "detach", "attach", "rejoin")
 WELL = standing(register(), (site_a(following("b1")), site_b()))
@@ -35,7 +35,7 @@ def test_two_terminals_make_the_same_plan_and_another_reason_another(example: To
     one, two = planned("switchover", "b", example), planned("switchover", "b", example)
 
     assert one.digest == two.digest
-    assert one.change == Appoint(site="b", mode=Mode.REQUIRED, expected_epoch=4, reason="why", plan=one.digest)
+    assert one.change == Appoint(site="b", mode="required", expected_epoch=4, reason="why", plan=one.digest)
     assert plan("switchover", "b", "another", example, WELL).digest != one.digest
 
 
@@ -46,7 +46,7 @@ def test_a_site_is_appointed_once_and_serves_alone(example: Topology) -> None:
 
     first = planned("appoint", "a", example, found(empty, *nobody))
 
-    assert first.change == Appoint(site="a", mode=Mode.DETACHED, expected_epoch=0, reason="why", plan=first.digest)
+    assert first.change == Appoint(site="a", mode="detached", expected_epoch=0, reason="why", plan=first.digest)
     assert first.steps == (Enter(),)
     assert refusal("appoint", "b", example, WELL) == "already-so"
 

@@ -8,7 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from kanjo.sites import last_word
 from kanjo.sites.mutual_tls import Validity
+from kanjo.sites.operate.commit_level import Levels, Override
 from kanjo.sites.operate.standing import (
     Follower,
     LeaderFacts,
@@ -163,6 +165,89 @@ def test_a_rule_in_force_that_waits_for_nobody_across_belies_both_records(rule: 
 
     assert not found.loss.nothing
     assert found.warnings == (f"ANSWERS LEAVE WITHOUT THE OTHER SITE: a1 waits for {rule or 'nobody'}",)
+
+
+def lowered(levels: Levels) -> Standing:
+    """a1 waits for b1, whose commits wait as long as that says."""
+    database = LeaderFacts(
+        writes=True, rule="FIRST 2 (a2,b1,b2)", levels=levels, position=1000, followers=(following("b1"),)
+    )
+    return standing(register(), (site_a(database=database), site_b()))
+
+
+@pytest.mark.parametrize(
+    ("levels", "warning"),
+    [
+        (Levels(level="local"), "a1 says synchronous_commit = local: it must say on"),
+        (Levels(demanded=""), "a1 says kanjo.synchronous_commit = nothing: it must say on"),
+        (
+            Levels(overrides=(Override("kanjo", "", "synchronous_commit=local"),)),
+            'synchronous_commit=local stands apart from the configuration: ALTER ROLE "kanjo" RESET synchronous_commit',
+        ),
+        (
+            Levels(overrides=(Override("", "kanjo", "kanjo.synchronous_commit=off"),)),
+            "kanjo.synchronous_commit=off stands apart from the configuration: "
+            'ALTER DATABASE "kanjo" RESET kanjo.synchronous_commit',
+        ),
+        (
+            Levels(overrides=(Override("kanjo", 'ba"nk', "synchronous_commit=on"),)),
+            "synchronous_commit=on stands apart from the configuration: "
+            'ALTER ROLE "kanjo" IN DATABASE "ba""nk" RESET synchronous_commit',
+        ),
+        (
+            Levels(overrides=(Override("", "", "synchronous_commit=off"),)),
+            "synchronous_commit=off stands apart from the configuration: ALTER ROLE ALL RESET synchronous_commit",
+        ),
+    ],
+)
+def test_one_setting_of_how_long_a_commit_waits_is_told_with_its_remedy(levels: Levels, warning: str) -> None:
+    """Pitfall 21. Lowered alone it lets no answer leave: the ledger compares it with the other one."""
+    found = lowered(levels)
+
+    assert found.warnings == (warning,)
+    assert found.loss.nothing
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [
+        Levels(level="local", demanded="local"),
+        Levels(level="remote_write", demanded=""),
+        Levels(
+            overrides=(
+                Override("kanjo", "", "synchronous_commit=local"),
+                Override("", "kanjo", "kanjo.synchronous_commit=local"),
+            )
+        ),
+        Levels(demanded="off", overrides=(Override("kanjo", "", "Synchronous_Commit=local"),)),
+    ],
+)
+def test_both_settings_lowered_let_answers_leave(levels: Levels) -> None:
+    """Whomever the server waits for: nobody may read "nothing would be lost" then."""
+    found = lowered(levels)
+
+    assert not found.loss.nothing
+    assert found.warnings[0] == "ANSWERS LEAVE WITHOUT THE OTHER SITE: a1 lets commits go too early"
+
+
+def test_a_paused_patroni_is_told() -> None:
+    """Pitfall 19: nothing fails over, and nothing else would show it."""
+    found = standing(register(), (site_a(following("b1"), is_paused=True), site_b()))
+
+    assert found.warnings == ("Patroni is paused at site a: no node takes over there until it is resumed",)
+
+
+@pytest.mark.parametrize(
+    ("state", "writes", "told"), [("running", False, True), ("streaming", False, False), ("running", True, False)]
+)
+def test_a_gate_that_refuses_is_told_as_long_as_its_node_waits(state: str, writes: bool, told: bool) -> None:
+    """With the reason; one that follows again, or serves, is no case for an operator."""
+    says = {"state": state, "tags": {last_word.TAG: "other-site-silent"}}
+    a = site_a(following("b1"), nodes=(NodeFacts(name="a1", told=says, writes=writes),))
+
+    warnings = standing(register(), (a, site_b())).warnings
+
+    assert ("a1's gate does not let it take over: other-site-silent" in warnings) is told
 
 
 def test_a_silent_register_means_nobody_knows() -> None:

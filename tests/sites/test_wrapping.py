@@ -18,7 +18,7 @@ from patroni.postgresql.config import ConfigHandler
 from patroni.postgresql.misc import PostgresqlRole, PostgresqlState
 
 from kanjo.errors import SystemFailed
-from kanjo.sites import launcher, wrapping
+from kanjo.sites import last_word, launcher, wrapping
 from kanjo.sites.guard import Guard
 from kanjo.sites.identity import Identity
 from kanjo.sites.tenure import TAG, Tenure
@@ -98,7 +98,7 @@ class World:
         self.remote = REMOTE
         self.written: list[str | None] = []
         self.primary, self.leads, self.own, self.slot = True, False, REMOTE, "cloud_b"
-        self.in_force = ""
+        self.in_force = self.gate_refuses = ""
         self.woken_count = 0
         self.step: Callable[[], object] = lambda: None
         self.now_s = 0.0
@@ -162,7 +162,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(global_config, "_GlobalConfig__config", made.dynamic, raising=False)
     monkeypatch.setattr(Ha, "get_effective_tags", lambda self: {"nofailover": True})
     monkeypatch.setattr(Ha, "bootstrap", lambda self: "copying")
-    install(made.guard, made.tenure)
+    install(made.guard, made.tenure, lambda: made.gate_refuses)
     return made
 
 
@@ -368,6 +368,15 @@ def test_nobody_is_copied_from_a_leader_that_may_have_log_of_its_own(
     said = world.loop.bootstrap()
 
     assert said == ("copying" if copies else "waiting with the copy until a2 has all answers")
+
+
+def test_what_the_gate_said_is_among_the_tags(world: World) -> None:
+    """Where the operators' desk reads it, as long as it says so."""
+    world.gate_refuses = "register-names-b"
+    assert world.loop.get_effective_tags() == {"nofailover": True, last_word.TAG: "register-names-b"}
+
+    world.gate_refuses = ""
+    assert world.loop.get_effective_tags() == {"nofailover": True}
 
 
 def test_a_mode_that_is_off_is_no_way_out(world: World) -> None:

@@ -51,6 +51,18 @@ SELECT pg_reload_conf()
 -- In the order in which two lists are compared: by code point.
 COPY (SELECT client, key FROM ledger.request ORDER BY client COLLATE "C", key) TO STDOUT
 
+-- name: read_files
+-- What may have left the bank as a file: outgoing files that were handed out, and results of direct debits, which can be
+-- written from the end of their run on.
+SELECT run, file, business, date, digest
+FROM centercut.run
+JOIN ledger.run AS facts USING (run)
+CROSS JOIN LATERAL (
+  VALUES ('outgoing', detail -> 'outgoing_delivered' = 'true'), ('result', detail ->> 'kind' = '91' AND finished IS NOT NULL)
+) AS sent (file, may_be)
+WHERE may_be
+ORDER BY run, file
+
 -- name: shut
 UPDATE ledger.day SET shut = true
 

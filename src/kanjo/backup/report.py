@@ -27,10 +27,22 @@ class Later(msgspec.Struct, frozen=True):
     key: str
 
 
+class LaterFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file for others that the bank may have sent after the moment of the restore, and that the restored ledger would
+    send again. `file`: `outgoing` or `result`; `digest`: of the loaded file that the run was made of.
+    """
+
+    run: int
+    file: str
+    business: str
+    date: date
+    digest: str
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """A restore. `later` shows the first keys that were answered later than `restored_to`; all of them, `later_count`,
     stand in `later_file`, whose SHA-256 is `later_sha256`. They are those of the log, which was drawn until
-    `log_until`: what the source answered after that is not known here.
+    `log_until`: what the source answered after that is not known here. The same holds for `later_files`.
     """
 
     backup: str
@@ -45,6 +57,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     later_file: str
     later_sha256: str
     later: tuple[Later, ...]
+    later_files: tuple[LaterFile, ...] = ()
 
 
 def later_keys(restored: Iterable[Key], at_end: Iterable[Key]) -> Iterator[Key]:

@@ -21,7 +21,7 @@ import psycopg
 from kanjo import check
 from kanjo.backup.catalogue import Backup, Log, base_for, chain, ends_after, lsn_number
 from kanjo.backup.create import PARTIAL, SQL
-from kanjo.backup.report import LATER, SHOWN_MAX, Key, Later, Report, later_keys, write_report
+from kanjo.backup.report import LATER, SHOWN_MAX, Key, Later, LaterFile, Report, later_keys, write_report
 from kanjo.backup.store import Store
 from kanjo.backup.verify import require_whole
 from kanjo.db import Planted, explain, run_program
@@ -49,9 +49,9 @@ def restore(store: Store, moment: datetime, into: Path, tell: Tell) -> Report:
         unfinished = into.with_name(into.name + ".unfinished")
         with _work_in(unfinished):
             tell("applying the log to its end, to learn what was answered later")
-            _keys_at_end(store, backup, log, unfinished)
+            files_at_end = _known_at_end(store, backup, log, unfinished)
             tell(f"applying the log to {moment.isoformat()}")
-            report = _restored(store, backup, log, moment, unfinished)
+            report = _restored(store, backup, log, moment, unfinished, files_at_end)
             (unfinished / KEYS).unlink()
             sync_folder(unfinished)
             unfinished.rename(into)
@@ -116,8 +116,8 @@ def _plant(store: Store, backup: Backup, log: Log, home: Path, until: datetime |
     return Planted.plant(home, fill, until)
 
 
-def _keys_at_end(store: Store, backup: Backup, log: Log, folder: Path) -> None:
-    """A second copy lives to the end of the log just to be asked for its keys."""
+def _known_at_end(store: Store, backup: Backup, log: Log, folder: Path) -> tuple[LaterFile, ...]:
+    """A second copy lives to the end of the log just to be asked for its keys, written down, and its files."""
     planted = _plant(store, backup, log, folder / END, None)
     with (
         planted.opened(schema=False) as database,
@@ -125,10 +125,14 @@ def _keys_at_end(store: Store, backup: Backup, log: Log, folder: Path) -> None:
         (folder / KEYS).open("w", encoding="utf-8", newline="") as text,
     ):
         csv.writer(text).writerows(_keys(connection))
+        files = _files(connection)
     shutil.rmtree(folder / END)
+    return files
 
 
-def _restored(store: Store, backup: Backup, log: Log, moment: datetime, folder: Path) -> Report:
+def _restored(
+    store: Store, backup: Backup, log: Log, moment: datetime, folder: Path, files_at_end: tuple[LaterFile, ...]
+) -> Report:
     planted = _plant(store, backup, log, folder, moment)
     try:
         with planted.opened() as database, database.connect(role="owner", autocommit=True) as connection:
@@ -137,6 +141,7 @@ def _restored(store: Store, backup: Backup, log: Log, moment: datetime, folder: 
             proof = check.prove(connection)
             count, shown, sha256 = _write_later(connection, folder)
             epoch = _next_epoch(store, connection)
+            sent = _files(connection)
             day = connection.execute(SQL["read_business_date"]).fetchone()
             assert day is not None
             report = Report(
@@ -152,6 +157,7 @@ def _restored(store: Store, backup: Backup, log: Log, moment: datetime, folder: 
                 later_file=LATER,
                 later_sha256=sha256,
                 later=shown,
+                later_files=tuple(one for one in files_at_end if one not in sent),
             )
             facts = {"epoch": epoch, "backup": backup.id, "restored_to": moment, "digest": write_report(folder, report)}
             connection.execute(SQL["begin_epoch"], facts)
@@ -184,6 +190,14 @@ def _keys(connection: psycopg.Connection[Any]) -> Iterator[Key]:
     with connection.cursor() as cursor, cursor.copy(SQL["copy_keys"]) as copy:
         copy.set_types(["text", "text"])
         yield from copy.rows()
+
+
+def _files(connection: psycopg.Connection[Any]) -> tuple[LaterFile, ...]:
+    """Those that may have been sent."""
+    return tuple(
+        LaterFile(run=run, file=file, business=business, date=date, digest=digest)
+        for run, file, business, date, digest in connection.execute(SQL["read_files"])
+    )
 
 
 def _next_epoch(store: Store, connection: psycopg.Connection[Any]) -> int:

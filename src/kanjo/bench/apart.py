@@ -60,13 +60,9 @@ class Apart:
 
     def order(self, command: Command, site: str) -> None:
         """Give an operators' command, both persons' signatures beneath it."""
-        from kanjo.sites.lab.bring_up import signed
-        from kanjo.sites.operate.perform import perform, planned
-        from kanjo.sites.register.entry import digest_of_change
+        from kanjo.sites.lab.bring_up import order
 
-        plan = planned(self.desk, command, site, "bench")
-        assert plan.change is not None
-        perform(self.desk, plan, signed(self.lab.ground, digest_of_change(plan.change)), lambda *_: None)
+        order(self.lab.ground, self.desk, command, site, "bench")
 
     def until(self, what: str, holds: Callable[[], bool]) -> None:
         """Wait for it. Error: `not-in-time`."""

@@ -159,7 +159,9 @@ def restore(
         )
     home = Path(into)
     report = backup.restore(_store(store), to, home, say)
-    shown = {name: value for name, value in msgspec.to_builtins(report).items() if name not in ("later", "laws_broken")}
+    apart = ("later", "later_files", "laws_broken")
+    shown = {name: value for name, value in msgspec.to_builtins(report).items() if name not in apart}
+    files = [[str(one.run), one.file, one.business, str(one.date), one.digest[:12]] for one in report.later_files]
     return Reply(
         msgspec.to_builtins(report),
         [
@@ -167,6 +169,11 @@ def restore(
             *(
                 [Table(["client", "key"], [[one.client, one.key] for one in report.later], title="Answered later")]
                 if report.later
+                else []
+            ),
+            *(
+                [Table(["run", "file", "business", "date", "digest"], files, title="Files that may have left later")]
+                if files
                 else []
             ),
             f"The doors are shut. Two persons sign {home}/restore.json and release it: `kanjo backup sign`, `release`.",

@@ -27,13 +27,22 @@ app.add_typer(sites_operate.app)
 app.add_typer(sites_keys.app)
 
 
-@app.command(epilog=example("kanjo sites status", "kanjo sites status --json"))
-def status(desk: DeskOption = None) -> Reply:
-    """Show who is primary and in step, lags, mode and epoch, and what would be lost if the serving site went now."""
+@app.command(epilog=example("kanjo sites status", "kanjo sites status --alarm --json"))
+def status(
+    desk: DeskOption = None,
+    alarm: Annotated[
+        bool,
+        typer.Option("--alarm", metavar="", help="End with exit status 1 while there is a WARNING, to be watched."),
+    ] = False,
+) -> Reply:
+    """Show who is primary and in step, lags, mode and epoch, and what would be lost if the serving site went now.
+
+    What calls for an operator stands below as WARNING, with --json in the list `warnings`.
+    """
     from kanjo.sites.operate.look import look
 
     found = look(desk_of(desk))
-    return Reply(msgspec.to_builtins(found), _shown(found))
+    return Reply(msgspec.to_builtins(found), _shown(found), exit_status=1 if alarm and found.warnings else 0)
 
 
 @app.command(epilog=example("kanjo sites history", "kanjo sites history --json"))

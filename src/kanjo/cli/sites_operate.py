@@ -194,7 +194,7 @@ def _command(
         say("Give the same command with the same reason again: it goes on where it was interrupted.")
         raise
     state = desk.register.read()
-    shown = {"serving": state.site, "epoch": str(state.epoch), "mode": state.mode.value}
+    shown = {"serving": state.site, "epoch": str(state.epoch), "mode": state.mode}
     return Reply(content | {"done": True, "steps": lines, "register": msgspec.to_builtins(state)}, [Facts(shown)])
 
 

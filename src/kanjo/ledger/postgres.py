@@ -88,11 +88,12 @@ class PostgresUnit:
         return _day(rows["read_day_and_runs"])
 
     def take_day(self) -> None:
-        self._run(
+        rows = self._named(
             ("wait_shortly", {"wait": f"{DAY_LOCK_WAIT_MS}ms"}),
             ("take_day", {"lock": DAY_LOCK}),
             ("wait_and_hold", {"silent": f"{DAY_HELD_SILENT_MS}ms"}),
         )
+        _require_level(rows["take_day"])
 
     def accounts_behind(self, reversals: Sequence[Key], holds: Sequence[Key]) -> set[int]:
         rows = self._run(("accounts_of_requests", _keys(reversals)), ("accounts_of_holds", _keys(holds)))

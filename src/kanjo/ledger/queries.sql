@@ -346,7 +346,8 @@ SELECT set_config('lock_timeout', '0', true), set_config('idle_in_transaction_se
 
 -- name: take_day
 -- Waits for the postings under way; those that come meanwhile wait behind it, so its time-out is short (O-10).
-SELECT pg_advisory_xact_lock(%(lock)s)
+SELECT pg_advisory_xact_lock(%(lock)s), current_setting('synchronous_commit'),
+  current_setting('kanjo.synchronous_commit', true)
 
 -- name: switch_day
 UPDATE ledger.day SET business_date = %(date)s

@@ -12,15 +12,8 @@ import msgspec
 
 from kanjo.sites.identity import Identity
 from kanjo.sites.names import mode_of
+from kanjo.sites.register.state import RegisterState
 from kanjo.sites.topology import Mode
-
-
-class RegisterState(msgspec.Struct, frozen=True):
-    """What the register says: which site works, since which epoch, and whether answers wait for the other one."""
-
-    site: str
-    epoch: int
-    mode: Mode
 
 
 class Fork(msgspec.Struct, frozen=True):
@@ -92,7 +85,7 @@ def _barred(facts: Facts) -> Decision | None:
             return Refuse(f"register-silent-and-{facts.other_primaries[0]}-is-primary", may_change=True)
         return None  # harmless: nothing is answered without the other site
     if register.site != facts.site:
-        return Refuse(f"register-names-{register.site}")
+        return Refuse(f"register-names-{register.site or 'nobody'}")
     if register.mode == "detached" and facts.mode == "detached":
         return _inherited(facts)
     return None

@@ -8,11 +8,12 @@ from typing import Any, Protocol
 
 import psycopg
 
-from kanjo.sites.decision import Facts, Fork, RegisterState, asks_other_site
+from kanjo.sites.decision import Facts, Fork, asks_other_site
 from kanjo.sites.identify import CONNECT_S, NoAnswer, identify
 from kanjo.sites.identity import Identity, forks_in
 from kanjo.sites.node_file import NodeFile, Peer, RegisterAddress
 from kanjo.sites.policy import RemoteSync, policy_of
+from kanjo.sites.register.state import RegisterState
 from kanjo.sites.rest import OK, asked, object_in
 
 REST_S = 2.0

@@ -20,6 +20,7 @@ from kanjo.sites.catch_up import CatchUpFailed, catch_up
 from kanjo.sites.decision import CatchUp, Decision, Facts, Promote, Refuse, decide
 from kanjo.sites.facts import gather
 from kanjo.sites.identity import Identity
+from kanjo.sites.last_word import TIME_IS_OVER, keep
 from kanjo.sites.node_file import NodeFile, read_node_file
 
 PATIENCE_S = 12.0
@@ -56,13 +57,13 @@ def may_promote(
                 except CatchUpFailed as error:
                     log(Refuse(f"not-caught-up {error}", may_change=clock() < until_s), facts, silent)
         if clock() >= until_s:
-            log(Refuse("time-is-over"), facts, silent)
+            log(TIME_IS_OVER, facts, silent)
             return False
         sleep(AGAIN_S)
 
 
 def log_to(out: TextIO, node: NodeFile) -> Log:
-    """One JSON line for each decision, with what it was decided on."""
+    """One JSON line for each decision, with what it was decided on; the last word is kept for the desk."""
 
     def log(decision: Decision, facts: Facts, silent: dict[str, str]) -> None:
         line: dict[str, Any] = {
@@ -74,6 +75,7 @@ def log_to(out: TextIO, node: NodeFile) -> Log:
         }
         out.write(msgspec.json.encode(line).decode() + "\n")
         out.flush()
+        keep(node.data, decision)
 
     return log
 

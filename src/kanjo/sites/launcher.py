@@ -15,6 +15,7 @@ from kanjo.errors import KanjoError, WrongUsage
 from kanjo.sites.guard import Guard
 from kanjo.sites.identify import identify
 from kanjo.sites.identity import Identity
+from kanjo.sites.last_word import last_word
 from kanjo.sites.node_file import NodeFile, read_node_file
 from kanjo.sites.steady_time import hold_steady
 from kanjo.sites.tenure import Tenure
@@ -62,7 +63,8 @@ def main(arguments: list[str]) -> int:
         require_known_patroni()
         if len(arguments) != 1:
             raise WrongUsage("wrong-usage", "python -m kanjo.sites.launcher PATRONI.YML")
-        install(*around(read_node_file(Path(arguments[0]))))
+        node = read_node_file(Path(arguments[0]))
+        install(*around(node), lambda: last_word(node.data))
         hold_steady()
     except KanjoError as error:
         sys.stderr.write(f"Error: {error.message} ({error.code})\n")

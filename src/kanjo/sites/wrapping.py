@@ -6,7 +6,7 @@ import importlib
 import inspect
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import wraps
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import psycopg
 
 from kanjo.errors import SystemFailed
+from kanjo.sites import last_word
 from kanjo.sites.guard import Guard
 from kanjo.sites.names import strip
 from kanjo.sites.policy import keeps_lease
@@ -109,8 +110,11 @@ def _shape(method: Method) -> tuple[str, ...] | None:
         return None
 
 
-def install(guard: Guard, tenure: Tenure) -> None:
-    """Put the guard between Patroni and its server, and let it say what a leader has. Once, before Patroni starts."""
+def install(guard: Guard, tenure: Tenure, gate_refuses: Callable[[], str]) -> None:
+    """Put the guard between Patroni and its server, and let it say what a leader has and what the gate said last.
+
+    Once, before Patroni starts.
+    """
     # in the order of METHODS: Patroni's modules import each other in a circle that can be entered at one place only
     owners = {method.owner: method.find()[0] for method in METHODS}
     ConfigHandler, Postgresql, Ha = owners["ConfigHandler"], owners["Postgresql"], owners["Ha"]  # noqa: N806 - classes
@@ -222,9 +226,13 @@ def install(guard: Guard, tenure: Tenure) -> None:
 
     @wraps(stock_tags)
     def tags(self: Any) -> dict[str, Any]:
-        """What the operators' desk reads: whether this leader of a standby has everything that was answered."""
+        """What the operators' desk reads: whether this leader of a standby has everything that was answered, and why
+        the gate does not let this node through.
+        """
         found: dict[str, Any] = stock_tags(self)
-        return found | {TAG: True} if tenure.has_all and self.is_leader() else found
+        if tenure.has_all and self.is_leader():
+            found = found | {TAG: True}
+        return found | {last_word.TAG: why} if (why := gate_refuses()) else found
 
     def bring_into_force(server: Any) -> None:
         """Patroni builds parameters while a server is starting too, and then never writes them: a replica that missed

@@ -240,9 +240,7 @@ class Bank:
         told = check.read_histories(histories)
         state = self._desk.register.read()
         sites = [state.site] + [
-            site.name
-            for site in self._desk.topology.sites
-            if site.name != state.site and state.mode.value == "required"
+            site.name for site in self._desk.topology.sites if site.name != state.site and state.mode == "required"
         ]
         with self._leading(state.site) as connection:
             [position] = connection.execute(POSITION).fetchone() or [None]

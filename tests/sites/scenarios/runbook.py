@@ -56,7 +56,7 @@ class Runbook:
     def serves(self) -> tuple[str, str]:
         """The site that serves by the register, and its mode."""
         state = self.desk.register.read()
-        return state.site, state.mode.value
+        return state.site, state.mode
 
     def is_well(self) -> bool:
         """Whether one node of each site is in step, every node follows, and nothing is to be warned of."""

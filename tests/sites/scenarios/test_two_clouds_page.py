@@ -184,7 +184,7 @@ def test_the_page_leads_to_answers_that_wait_for_the_other_cloud(clouds: Clouds)
     clouds.done("up")
     clouds.order("attach", "a", "bring-up: both sites stand")
     wait_until(lambda: look(desk).is_well, "both sites well")
-    assert desk.register.read().mode.value == "required"
+    assert desk.register.read().mode == "required"
     clouds.done("sites", "status", "--desk", clouds.installed.at_desk("desk.json"))
 
     clouds.done("day", "open", "2026-08-25")

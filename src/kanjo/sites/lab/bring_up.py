@@ -15,12 +15,12 @@ from kanjo.sites.lab.ground import Ground, Made
 from kanjo.sites.lab.made import BANK, PERSONS
 from kanjo.sites.lab.parts import Part, parts, start
 from kanjo.sites.operate.desk import Desk
+from kanjo.sites.operate.perform import perform, planned
+from kanjo.sites.operate.plan import Command
 from kanjo.sites.operate.sql import CAN_LOGIN, FOLLOWERS, IN_RECOVERY
 from kanjo.sites.operate.waiting import until
 from kanjo.sites.person import Signature, read_key, sign
-from kanjo.sites.policy import KEY
 from kanjo.sites.register.entry import digest_of_change
-from kanjo.sites.register.state import AnyChange, Appoint, Attach, Mode
 from kanjo.sites.render.credentials import filled_in
 from kanjo.sites.render.desk import roles_example
 from kanjo.sites.rest import asked
@@ -39,8 +39,7 @@ def bring_up(ground: Ground, made: Made, desk: Desk, tell: Tell) -> None:
         if part.kind != "node":
             start(ground, part, made)
     until("the register answers", lambda: _answers(desk), within_s=SERVICE_S, see=str(ground.log("register")))
-    appoint = Appoint(site=a.name, mode=Mode.DETACHED, expected_epoch=0, reason="bring-up: the other site is not built")
-    enter(ground, desk, appoint)
+    order(ground, desk, "appoint", a.name, "bring-up: the other site is not built")
     _until_quorum(ground, a)
     tell(f"site {a.name}: the first node")
     first = every[a.nodes[0].name]
@@ -58,18 +57,10 @@ def bring_up(ground: Ground, made: Made, desk: Desk, tell: Tell) -> None:
     for node in a.nodes[1:]:
         _until_follows(ground, desk, a, every[node.name])
     tell(f"from now on an answer waits for site {b.name}")
-    attach(ground, desk, a, b)
+    order(ground, desk, "attach", a.name, "bring-up: both sites stand")
+    until("one node of each site is in step", lambda: in_step(desk, a, b), within_s=STEP_S, see=str(ground.log("a1")))
     for node in b.nodes[1:]:
         _until_streams(ground, desk, node)
-
-
-def attach(ground: Ground, desk: Desk, a: Site, b: Site) -> None:
-    """The policy into force, then into the register; both say `required` only when it is so."""
-    names = ",".join(b.node_names)
-    by, reason = " and ".join(PERSONS), "bring-up: both sites stand"
-    desk.configure(a, {KEY: {"names": names, "mode": "required", "by": by, "reason": reason}})
-    until("one node of each site is in step", lambda: in_step(desk, a, b), within_s=STEP_S, see=str(ground.log("a1")))
-    enter(ground, desk, Attach(site=a.name, expected_epoch=desk.register.read().epoch, reason=reason))
 
 
 def in_step(desk: Desk, a: Site, b: Site) -> bool:
@@ -79,9 +70,11 @@ def in_step(desk: Desk, a: Site, b: Site) -> bool:
     return any(name in a.node_names for name in sync) and any(name in b.node_names for name in sync)
 
 
-def enter(ground: Ground, desk: Desk, change: AnyChange) -> None:
-    """Bring a change to the register with the signatures of the lab's two persons."""
-    desk.register.change(change, signed(ground, digest_of_change(change)))
+def order(ground: Ground, desk: Desk, command: Command, site: str, reason: str) -> None:
+    """Give an operators' command with the signatures of the lab's two persons."""
+    plan = planned(desk, command, site, reason)
+    assert plan.change is not None
+    perform(desk, plan, signed(ground, digest_of_change(plan.change)), lambda *_: None)
 
 
 def signed(ground: Ground, digest: str) -> list[Signature]:

@@ -25,6 +25,8 @@ PROGRAMS = ("etcd", "haproxy", "python", "postgres", "initdb", "pg_")
 """What parts are made of, by the beginnings of their names."""
 GONE_S_MAX = 60.0
 POLL_S = 0.02
+LOOKS = 4
+"""So often in a row nothing is seen of a lab before it is gone."""
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,11 +178,16 @@ def send(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
 
 
 def end_all(ground: Ground) -> None:
-    """Kill whatever lives of a lab, frozen or not, until nothing does. Error: `lab-unstoppable`."""
-    until_s = time.monotonic() + GONE_S_MAX
-    while living := [process for own in running(ground).values() for process in own]:
+    """Kill whatever lives of a lab, frozen or not, until nothing does. Error: `lab-unstoppable`.
+
+    A server that is just being started shows for a moment nothing by which it is known, so one look is not enough.
+    """
+    until_s, looks_left = time.monotonic() + GONE_S_MAX, LOOKS
+    while looks_left:
+        living = [process for own in running(ground).values() for process in own]
+        looks_left = LOOKS if living else looks_left - 1
         send(living, signal.SIGKILL)
-        if time.monotonic() > until_s:
+        if living and time.monotonic() > until_s:
             pids = ", ".join(str(process.pid) for process in living)
             raise SystemFailed("lab-unstoppable", f"Processes of the lab do not end: {pids}.")
         time.sleep(POLL_S)

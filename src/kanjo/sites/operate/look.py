@@ -10,8 +10,9 @@ import psycopg
 
 from kanjo.errors import KanjoError
 from kanjo.sites.mutual_tls import Validity
+from kanjo.sites.operate.commit_level import Levels, Override
 from kanjo.sites.operate.desk import Desk
-from kanjo.sites.operate.sql import FOLLOWERS, IN_RECOVERY, LOG_FROM, RULE, SLOT
+from kanjo.sites.operate.sql import FOLLOWERS, IN_RECOVERY, LOG_FROM, OVERRIDES, RULE, SLOT
 from kanjo.sites.operate.standing import (
     Follower,
     LeaderFacts,
@@ -55,7 +56,7 @@ def read_register(desk: Desk) -> RegisterFacts | None:
         return RegisterFacts(
             site=state.site,
             epoch=state.epoch,
-            mode=state.mode.value,
+            mode=state.mode,
             reason=state.reason,
             by=state.by,
             at=state.at,
@@ -86,9 +87,10 @@ def read_site(desk: Desk, site: Site) -> SiteFacts:
         nodes=nodes,
         mode=None if dynamic is None else policy_of(dynamic).mode,
         is_standby=None if dynamic is None else is_standby(dynamic),
+        is_paused=dynamic is not None and dynamic.get("pause") is True,
         leader=None if leader is None else leader.name,
         database=None if leader is None else read_leader(desk, leader, desk.topology.other(site.name).slot),
-        link=None if link is None else link.mode.value,
+        link=None if link is None else link.mode,
         certificates=() if link is None else link.certificates,
         votes=votes,
     )
@@ -125,10 +127,16 @@ def read_leader(desk: Desk, node: Node, slot: str) -> LeaderFacts | None:
         kept_bytes, left_bytes = connection.execute(SLOT, (slot,)).fetchone() or (None, None)
         log_from = connection.execute(LOG_FROM).fetchone()
         assert rule is not None and log_from is not None
+        names, level, demanded, position = rule
         return LeaderFacts(
             writes=True,
-            rule=rule[0],
-            position=rule[2],
+            rule=names,
+            levels=Levels(
+                level=level,
+                demanded=demanded,
+                overrides=tuple(Override(*row) for row in connection.execute(OVERRIDES)),
+            ),
+            position=position,
             followers=followers,
             slot_bytes=kept_bytes,
             slot_left_bytes=left_bytes,

@@ -14,9 +14,8 @@ import msgspec
 from kanjo.errors import Refused
 from kanjo.sites.operate.standing import NodeStanding, SiteStanding, Standing
 from kanjo.sites.person import digest_of
-from kanjo.sites.register.state import AnyChange, Appoint, Attach, Detach, Mode
-from kanjo.sites.topology import Mode as PolicyMode
-from kanjo.sites.topology import Topology
+from kanjo.sites.register.state import AnyChange, Appoint, Attach, Detach
+from kanjo.sites.topology import Mode, Topology
 
 Command: TypeAlias = Literal["appoint", "promote", "fence", "switchover", "detach", "attach", "rejoin"]
 SWITCH_LAG_BYTES_MAX = 64 << 20
@@ -41,7 +40,7 @@ class SetPolicy(msgspec.Struct, frozen=True, tag="set-policy"):
     """Whether answers of this site wait for the other one."""
 
     site: str
-    mode: PolicyMode
+    mode: Mode
 
 
 class AwaitAnswers(msgspec.Struct, frozen=True, tag="await-answers"):
@@ -140,14 +139,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
             case "appoint" | "promote" | "fence":
                 return Appoint(
                     site=self.site,
-                    mode=Mode.DETACHED,
+                    mode="detached",
                     accepts_loss=self.accepts_loss,
                     expected_epoch=epoch,
                     reason=reason,
                     plan=plan,
                 )
             case "switchover":
-                return Appoint(site=self.site, mode=Mode.REQUIRED, expected_epoch=epoch, reason=reason, plan=plan)
+                return Appoint(site=self.site, mode="required", expected_epoch=epoch, reason=reason, plan=plan)
             case "detach":
                 return Detach(site=self.site, expected_epoch=epoch, reason=reason, plan=plan)
             case "attach" | "rejoin":
@@ -224,7 +223,7 @@ def made(
     )
 
 
-def _without_entering(whole: Plan, mode: PolicyMode) -> Plan:
+def _without_entering(whole: Plan, mode: Mode) -> Plan:
     """What is left when the register names the site; its mode stays as it was entered."""
     decided = (Enter,) if mode == "detached" else (Enter, SetPolicy, Cut, Bar)
     left = tuple(step for step in whole.steps if not isinstance(step, decided))

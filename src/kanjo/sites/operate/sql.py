@@ -14,11 +14,23 @@ FROM pg_stat_replication
 ORDER BY application_name
 """
 
-# Whom a commit waits for, how far the primary is, and which settings of the policy somebody has put aside.
+# Whom a commit waits for, how long, how long the ledger wants it to wait, and how far the primary is.
 RULE = """
 SELECT current_setting('synchronous_standby_names'),
        current_setting('synchronous_commit'),
+       coalesce(current_setting('kanjo.synchronous_commit', true), ''),
        pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0')::bigint
+"""
+
+# Which roles and databases have a word of their own on how long a commit waits (pitfall 21): none should.
+OVERRIDES = """
+SELECT coalesce(rolname, ''), coalesce(datname, ''), setting
+FROM pg_db_role_setting
+CROSS JOIN unnest(setconfig) AS setting
+LEFT JOIN pg_roles ON pg_roles.oid = setrole
+LEFT JOIN pg_database ON pg_database.oid = setdatabase
+WHERE lower(split_part(setting, '=', 1)) IN ('synchronous_commit', 'kanjo.synchronous_commit')
+ORDER BY 1, 2, 3
 """
 
 # Whether a role is barred.

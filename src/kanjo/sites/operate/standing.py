@@ -8,8 +8,10 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from kanjo.sites import last_word
 from kanjo.sites.mutual_tls import Validity
 from kanjo.sites.names import REMOTE_UNVERIFIED, mode_of
+from kanjo.sites.operate.commit_level import Levels
 from kanjo.sites.tenure import TAG
 from kanjo.sites.topology import Mode
 
@@ -43,6 +45,7 @@ class LeaderFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     writes: bool
     rule: str = ""
+    levels: Levels = Levels()
     position: int | None = None
     followers: tuple[Follower, ...] = ()
     slot_bytes: int | None = None
@@ -60,13 +63,14 @@ class Vote(msgspec.Struct, frozen=True):
 class SiteFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What was found of a site; None for what did not answer. `mode` is the policy in its own configuration.
 
-    `certificates`: those that its end of the link uses.
+    `is_paused`: its Patroni only looks on; `certificates`: those that its end of the link uses.
     """
 
     name: str
     nodes: tuple[NodeFacts, ...]
     mode: Mode | None = None
     is_standby: bool | None = None
+    is_paused: bool = False
     leader: str | None = None
     database: LeaderFacts | None = None
     link: str | None = None
@@ -86,7 +90,10 @@ class RegisterFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NodeStanding(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of the table. `in_step`: a commit waits for this node, and it streams; `writes`: its database says so."""
+    """A line of the table. `in_step`: a commit waits for this node, and it streams; `writes`: its database says so.
+
+    `gate_refuses`: why it is not let through to take over; "" when nobody asked, or it is.
+    """
 
     site: str
     name: str
@@ -97,10 +104,12 @@ class NodeStanding(msgspec.Struct, frozen=True, kw_only=True):
     timeline: int | None
     lag_bytes: int | None
     lag_s: float | None
+    gate_refuses: str
 
 
 class SiteStanding(msgspec.Struct, frozen=True, kw_only=True):
-    """A site as a whole. `writes`: its leader takes writes, whatever the register says of it.
+    """A site as a whole. `writes`: its leader takes writes, whatever the register says of it; `levels`: how long a
+    commit waits there.
 
     `slot_bytes`: the log that it keeps for the other site; `slot_left_bytes`: how much more it may write before that
     is dropped. `is_behind_log`: the site itself, a standby, lacks log that the primary has no more. `may_lack`: why its
@@ -112,7 +121,9 @@ class SiteStanding(msgspec.Struct, frozen=True, kw_only=True):
     leader: str | None
     writes: bool
     mode: Mode | None
+    is_paused: bool
     rule: str
+    levels: Levels
     link: str | None
     slot_bytes: int | None
     slot_left_bytes: int | None
@@ -216,7 +227,11 @@ def _waits_across(serving: SiteStanding, nodes: tuple[NodeStanding, ...]) -> boo
 
 def _answers_alone(serving: SiteStanding) -> bool:
     """By what its server goes by, whatever is written elsewhere."""
-    return serving.writes and mode_of(serving.rule) == "detached"
+    return serving.writes and (_waits_for_nobody_across(serving) or serving.levels.leak)
+
+
+def _waits_for_nobody_across(serving: SiteStanding) -> bool:
+    return mode_of(serving.rule) == "detached"
 
 
 def _site(site: SiteFacts, serving: str | None, primary: SiteFacts | None) -> SiteStanding:
@@ -227,7 +242,9 @@ def _site(site: SiteFacts, serving: str | None, primary: SiteFacts | None) -> Si
         leader=site.leader,
         writes=database is not None and database.writes,
         mode=site.mode,
+        is_paused=site.is_paused,
         rule="" if database is None else database.rule,
+        levels=Levels() if database is None else database.levels,
         link=site.link,
         slot_bytes=None if database is None else database.slot_bytes,
         slot_left_bytes=None if database is None else database.slot_left_bytes,
@@ -317,6 +334,7 @@ def _node(site: SiteFacts, node: NodeFacts, primary: SiteFacts | None) -> NodeSt
         timeline=told.get("timeline"),
         lag_bytes=lag_bytes,
         lag_s=lag_s,
+        gate_refuses=str((told.get("tags") or {}).get(last_word.TAG) or ""),
     )
 
 
@@ -354,9 +372,16 @@ def _warnings(
         if site.serving and REMOTE_UNVERIFIED in site.rule:
             yield "the other site was not seen on this timeline yet: no answer leaves"
         elif site.serving and site.mode == "required" and _answers_alone(site):
-            yield f"ANSWERS LEAVE WITHOUT THE OTHER SITE: {site.leader} waits for {site.rule or 'nobody'}"
+            how = (
+                f"waits for {site.rule or 'nobody'}" if _waits_for_nobody_across(site) else "lets commits go too early"
+            )
+            yield f"ANSWERS LEAVE WITHOUT THE OTHER SITE: {site.leader} {how}"
         elif site.serving and site.writes and site.mode == "required" and not _waits_across(site, nodes):
             yield "no answer leaves: no node of the other site is in step"
+        if site.serving and site.writes:
+            yield from site.levels.complaints(str(site.leader))
+        if site.is_paused:
+            yield f"Patroni is paused at site {site.name}: no node takes over there until it is resumed"
         if site.link is None:
             yield f"the link does not answer at site {site.name}"
         elif site.link != "open":
@@ -386,6 +411,8 @@ def _warnings(
             yield how_to_copy(node.name)
         elif node.role in ("replica", "standby-leader") and node.state != "streaming":
             yield f"{node.name} follows nobody now ({node.state})"
+        if node.gate_refuses and node.state != "streaming" and not node.writes:
+            yield f"{node.name}'s gate does not let it take over: {node.gate_refuses}"
 
 
 def _renewals(certificates: tuple[Certificate, ...]) -> Iterator[str]:

@@ -7,24 +7,17 @@ is all that a reader of the register needs; it knows nothing of signatures, file
 from __future__ import annotations
 
 from collections.abc import Collection
-from enum import StrEnum
 from typing import TypeAlias, assert_never
 
 import msgspec
 
 from kanjo.errors import Refused
+from kanjo.sites.topology import Mode
 
 REASON_CHARACTERS_MAX = 500
 
 
-class Mode(StrEnum):
-    """The policy: an answer needs the other site (`required`), or one site answers alone (`detached`)."""
-
-    REQUIRED = "required"
-    DETACHED = "detached"
-
-
-class RegisterState(msgspec.Struct, frozen=True, kw_only=True):
+class RegisterState(msgspec.Struct, frozen=True):
     """How things stand since the last change. Epoch 0: nothing was decided yet, so no site may serve.
 
     `reason`, `by` and `at` are of the last change; `head` is the hash of the last entry of the history ("" at epoch 0).
@@ -32,7 +25,7 @@ class RegisterState(msgspec.Struct, frozen=True, kw_only=True):
 
     site: str | None = None
     epoch: int = 0
-    mode: Mode = Mode.REQUIRED
+    mode: Mode = "required"
     reason: str = ""
     by: tuple[str, ...] = ()
     at: str = ""
@@ -55,7 +48,7 @@ class Appoint(Change, frozen=True, kw_only=True, tag="appoint", tag_field="chang
     """
 
     site: str
-    mode: Mode = Mode.REQUIRED
+    mode: Mode = "required"
     accepts_loss: bool = False
 
 
@@ -96,12 +89,12 @@ def after(state: RegisterState, change: AnyChange, sites: Collection[str]) -> Re
             return _appointed(state, following, change, sites)
         case Detach():
             _require_serving(state, change.site, sites)
-            _require_change(state.mode is not Mode.DETACHED, "detached")
-            return msgspec.structs.replace(following, mode=Mode.DETACHED)
+            _require_change(state.mode != "detached", "detached")
+            return msgspec.structs.replace(following, mode="detached")
         case Attach():
             _require_serving(state, change.site, sites)
-            _require_change(state.mode is not Mode.REQUIRED, "attached")
-            return msgspec.structs.replace(following, mode=Mode.REQUIRED)
+            _require_change(state.mode != "required", "attached")
+            return msgspec.structs.replace(following, mode="required")
         case _:
             assert_never(change)
 
@@ -110,9 +103,9 @@ def _appointed(
     state: RegisterState, following: RegisterState, change: Appoint, sites: Collection[str]
 ) -> RegisterState:
     _require_known(change.site, sites)
-    afterwards = change.accepts_loss and state.mode is change.mode is Mode.DETACHED
+    afterwards = change.accepts_loss and state.mode == change.mode == "detached"
     _require_change(state.site != change.site or afterwards, f"site {change.site}")
-    if state.site is not None and state.mode is Mode.DETACHED and not change.accepts_loss:
+    if state.site is not None and state.mode == "detached" and not change.accepts_loss:
         raise Refused(
             "may-lose-answers",
             f"Site {state.site} answers alone since epoch {state.epoch} or before, so site {change.site} may lack what "

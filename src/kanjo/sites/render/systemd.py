@@ -29,8 +29,9 @@ WantedBy=multi-user.target
 def patroni_unit(site: Site, node: Node, installed: Installed) -> str:
     """Patroni through the launcher.
 
-    When Patroni dies its database lives on, with clients who get no answer (pitfall 8): it is started anew within a
-    second or two and takes its server over again. The watchdog is for a host on which nothing is started any more.
+    When Patroni dies its database lives on (KillMode=process), with clients who get no answer (pitfall 8): it is
+    started anew within a second or two and takes its server over again. So it is Patroni itself that stops the database
+    when the unit is stopped. The watchdog is for a host on which nothing is started any more.
     """
     watchdog = []
     if installed.watchdog != "off":
