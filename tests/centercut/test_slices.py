@@ -86,7 +86,8 @@ def test_o_2_cancelling_waits_for_the_postings_under_way(postgres: Cut) -> None:
             cancelling = threads.submit(centercut.cancel, PostgresStore(other), run, NOW, find=BUSINESSES.__getitem__)
             wait_until(lambda: waiting_sessions(owner), "the cancellation to wait for the day lock")
             assert not cancelling.done()
-            assert ledger.settle_in(unit, unit.day(), [number(1)], [], 5) == (1, None)
+            [shown] = ledger.post_in(unit, [ledger.Enquiry(number(1))])
+            assert isinstance(shown, ledger.Snapshot) and shown.sequence == 1
 
         assert cancelling.result(timeout=60) == "cancelled"
     assert postgres.status(run).totals.accepted == 1

@@ -152,6 +152,17 @@ def test_the_figures_shown_are_those_that_a_run_kept() -> None:
         assert tuple(figure["bench"] for figure in kept["benches"]) in (tuple(NAMES), tuple(SITES_NAMES))
 
 
+def test_the_readmes_tell_the_same_figures() -> None:
+    """In both languages: whoever measures anew writes them anew."""
+    module = runpy.run_path(str(ROOT / "docs" / "show_figures.py"))
+    kept = json.loads((ROOT / "docs" / "figures" / "bench.json").read_text("utf-8"))
+    for path, told in module["READMES"].items():
+        text = path.read_text("utf-8")
+
+        assert text.count(told.format(**{figure["bench"]: figure for figure in kept["benches"]})) == 1
+        assert module["readme"](text, told, kept) == text
+
+
 def test_the_silences_are_drawn_from_the_same_figures() -> None:
     """docs/draw_silences.py draws a panel for each outage, as it is kept."""
     module = runpy.run_path(str(ROOT / "docs" / "draw_silences.py"))

@@ -1,4 +1,4 @@
-"""Natural batching at the doors: design 4, C-2, O-8, O-9."""
+"""Natural batching at the doors: design 4, C-2, O-9. What is long due there: test_long_accounts.py."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from kanjo.ledger.batcher import Batcher, Overloaded
 from kanjo.ledger.pulse import Pulse
 
 TODAY = date(2026, 8, 24)
-DUE = date(2026, 8, 25)
 DEADLINE_S = 30
 
 
@@ -232,40 +231,6 @@ def test_an_observer_that_fails_harms_nobody() -> None:
     with Batcher(lambda: store, threads=1, on_batch=observe) as batcher:
         assert isinstance(batcher.post(deposit(0)), ledger.Outcome)
         assert isinstance(batcher.post(deposit(0)), ledger.Outcome)
-
-
-@pytest.mark.parametrize("threads", [1, 2])
-def test_o_8_an_account_with_much_due_does_not_hold_up_the_others(bank: Database, threads: int) -> None:
-    """While 20,000 items of one account are settled, other callers are answered; its own come behind all items."""
-    with bank.connect(role="owner") as connection:
-        row = connection.execute(
-            "INSERT INTO ledger.run (date, phase, priority, registered_at) VALUES (%s, 1, 40, now()) RETURNING run",
-            (DUE,),
-        ).fetchone()
-        assert row is not None
-        connection.execute(
-            "INSERT INTO ledger.item (cell, account, run, item, date, kind, amount)"
-            " SELECT 0, %s, %s, item, %s, 1, 1 FROM generate_series(1, 20000) AS item",
-            (number(0), row[0], DUE),
-        )
-    ledger.open_day(bank, DUE)
-
-    with Batcher(opener(bank), threads=threads) as batcher:
-        batcher.post(deposit(1))
-        slow = [batcher.submit(asked) for asked in (deposit(0), ledger.transfer("t", uuid4(), number(0), number(2), 1))]
-        late = None
-        meanwhile = 0
-        while not any(future.done() for future in slow):
-            answers = results([batcher.submit(deposit(place)) for place in (1, 3, 4)])
-            assert all(isinstance(answer, ledger.Outcome) and answer.accepted for answer in answers)
-            meanwhile += not any(future.done() for future in slow)
-            late = late or batcher.submit(deposit(0))
-        assert late is not None
-        found = results([*slow, late])
-
-    assert meanwhile >= 2
-    outcomes = [outcome for outcome in found if isinstance(outcome, ledger.Outcome)]
-    assert [outcome.touched[0].sequence >= 20_001 for outcome in outcomes] == [True] * 3
 
 
 def test_a_door_with_a_pulse_tells_once_a_second_how_long_its_callers_wait(bank: Database) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import msgspec
 import pytest
@@ -26,6 +28,7 @@ from kanjo import ledger
 from kanjo.db.line import Found, Line, Statement
 from kanjo.ledger import NotDecided, Outcome, Phase, Reason, deposit, withdrawal
 from kanjo.ledger import postgres as postgres_module
+from kanjo.ledger.post import post_once
 
 GUILTY = number(100)
 
@@ -139,6 +142,44 @@ def test_the_item_behind_a_good_one_is_the_guilty_one(postgres: PostgresBank) ->
     ledger.settle(postgres.store, [GUILTY])
     assert postgres.stuck() == {(run, 21)}
     assert list(postgres.results(run)) == list(range(1, 21))
+
+
+class Stumbling:
+    """A store of which one unit fails, for a reason that is over then; counts its units."""
+
+    def __init__(self, bank: Bank) -> None:
+        self.units = 0
+        self._store = bank.store
+
+    @contextmanager
+    def unit(self) -> Iterator[Any]:
+        self.units += 1
+        if self.units == 1:
+            raise ZeroDivisionError
+        with self._store.unit() as unit:
+            yield unit
+
+
+def test_a_passing_fault_makes_one_commit_small_and_not_all_behind_it(bank: Bank) -> None:
+    """1,000 items of one account, 64 a commit: one that failed, a small one, 16 large ones."""
+    bank.account(GUILTY)
+    run = bank.run(MONDAY)
+    bank.items(run, [(GUILTY, CREDIT, 1)] * 1_000)
+    store = Stumbling(bank)
+    assert ledger.settle(store, [GUILTY], items_max=64) == 1_000
+    assert store.units == 18
+    assert bank.stuck() == set()
+
+
+def test_a_request_that_fails_alone_keeps_nobody_waiting_for_all_that_is_due_there(bank: Bank) -> None:
+    """Its accounts are settled without it in bounded steps, between which others are answered."""
+    bank.account(GUILTY)
+    run = bank.run(MONDAY)
+    bank.items(run, [(GUILTY, CREDIT, 1)] * 1_000)
+    posted = post_once(Stumbling(bank), [deposit(CLIENT, key(1), GUILTY, 1)], items_max=64)
+    assert posted == ([None], {GUILTY})
+    assert len(bank.results(run)) == 64
+    assert answer(bank, deposit(CLIENT, key(1), GUILTY, 1)).touched[0].sequence == 1_000
 
 
 def test_an_item_the_database_refuses_is_held_back(postgres: PostgresBank) -> None:

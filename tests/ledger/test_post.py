@@ -24,6 +24,7 @@ from banks import (
 )
 from kanjo import ledger
 from kanjo.ledger import Enquiry, Outcome, Phase, Reason, Snapshot, deposit, transfer, withdrawal
+from kanjo.ledger.post import post_once
 
 A, B, C = number(1), number(2), number(3)
 
@@ -237,6 +238,21 @@ def test_o_8_many_accounts_in_small_steps(bank: Bank, items_max: int) -> None:
     paid = {item for item, reason in reasons(bank, first).items() if reason == Reason.ACCEPTED}
     assert paid == {*range(1, 101), 300}
     assert [entry.run for entry in bank.entries(busy)] == [second] * 200 + [first]
+    prove(bank)
+
+
+def test_o_8_a_commit_that_many_share_has_a_bound_of_its_own(bank: Bank) -> None:
+    """Five items of an account at most, and twenty of all: who has fewer due than that may wait too, others do not."""
+    accounts = [bank.account(number(index)) for index in range(1, 13)]
+    free = bank.account(number(20))
+    run = bank.run(MONDAY)
+    bank.items(run, [(account, CREDIT, 1) for account in accounts for _ in range(4)])
+    asked = [deposit(CLIENT, key(account), account, 1) for account in [*accounts, free]]
+    posted = post_once(bank.store, asked, items_max=5)
+    assert len(bank.results(run)) == 20
+    assert posted.unfinished == set(accounts[5:])
+    assert [found is None for found in posted.answers] == [False] * 5 + [True] * 7 + [False]
+    assert all(answer(bank, one).accepted for one in asked)
     prove(bank)
 
 

@@ -171,7 +171,7 @@ def test_threads_take_even_shares_of_what_waits_and_is_under_way() -> None:
     lanes.fast += [Called(deposit(place), print) for place in range(10, 64)]
     many = lanes.take()
     assert few is not None and many is not None
-    lanes.give_back(few, [])
+    lanes.give_back(few, [], set())
     rest = lanes.take()
     assert rest is not None
 

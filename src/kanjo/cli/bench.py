@@ -48,6 +48,8 @@ SITES_NAMES = (
     "sites-promote",
 )
 """All benches, told here so that the help need not wait for their room; those of two sites need etcd."""
+ROUNDS_MIN = 3
+"""The median of fewer is the figure of one chance."""
 GROUPS = {"all": NAMES, "sites": SITES_NAMES}
 
 
@@ -73,7 +75,12 @@ def bench(
     out: Annotated[
         Path | None, typer.Option(help="Keep the figures here, with the machine they were measured on.", dir_okay=False)
     ] = None,
-    rounds: Annotated[int, typer.Option(min=1, max=50, help="So often subject and yardstick are measured.")] = 3,
+    rounds: Annotated[
+        int,
+        typer.Option(
+            min=1, max=50, help="So often subject and yardstick are measured; fewer than 3 only with --scale."
+        ),
+    ] = ROUNDS_MIN,
     scale: Annotated[
         float, typer.Option(min=0.0001, max=1.0, help="Smaller sizes for a first look; nothing can be missed then.")
     ] = 1.0,
@@ -89,6 +96,10 @@ def bench(
     """
     from kanjo.bench import machine, run
 
+    if rounds < ROUNDS_MIN and scale == 1.0:
+        raise WrongUsage(
+            "wrong-usage", f"a figure takes {ROUNDS_MIN} rounds at least; add --scale 0.1 for a look with {rounds}"
+        )
     wanted = list(dict.fromkeys(name for word in names for name in GROUPS.get(word, (word,))))
     with _server(here) as server:
         facts = machine(server)

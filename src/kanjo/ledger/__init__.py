@@ -45,7 +45,7 @@ from kanjo.ledger.memory import MemoryStore, MemoryUnit
 from kanjo.ledger.opening import NAME_LENGTH_MAX, export_accounts, import_accounts, is_empty
 from kanjo.ledger.outcome import Answer, EntryLine, NotDecided, Outcome, Snapshot, Touch
 from kanjo.ledger.partitions import ensure_partitions
-from kanjo.ledger.post import ITEMS_MAX, enquire, post, post_in, post_once, settle, settle_in, settle_stretch
+from kanjo.ledger.post import ITEMS_MAX, enquire, post, post_in, settle, settle_stretch
 from kanjo.ledger.postgres import PostgresStore, PostgresUnit, store_of
 from kanjo.ledger.reason import Reason
 from kanjo.ledger.statement import Statement, StatementLine, statement
@@ -141,12 +141,10 @@ __all__ = [
     "parse_account",
     "post",
     "post_in",
-    "post_once",
     "pulse",
     "require_forward",
     "require_open",
     "settle",
-    "settle_in",
     "settle_stretch",
     "show_account",
     "statement",

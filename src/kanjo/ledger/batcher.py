@@ -1,7 +1,8 @@
 """Natural batching for doors (design 4): what arrives while a commit is under way is taken by the next, all of it.
 
 No timer and no wait when idle. An account with more due than one small commit may settle does not hold up the others:
-what is asked of it goes to a lane of its own, which one thread at a time works off while the rest is answered.
+what is asked of it waits beside them, while a thread of its own settles that account and no other. Then it is asked
+like all the rest, and finds nothing left.
 """
 
 from __future__ import annotations
@@ -11,17 +12,18 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from types import TracebackType
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import structlog
 
 from kanjo.db.explain import PASSING
 from kanjo.errors import KanjoError
 from kanjo.ledger.doubt import PATIENCE_S, until_known
-from kanjo.ledger.instruction import Asked
+from kanjo.ledger.instruction import REFERRING, Asked
 from kanjo.ledger.outcome import Answer
-from kanjo.ledger.post import ITEMS_MAX, post_once
+from kanjo.ledger.post import ITEMS_MAX, post_once, settle_some
 from kanjo.ledger.postgres import PostgresStore
 from kanjo.ledger.pulse import Pulse
 from kanjo.ledger.store import Conflict, OutcomeUnknown, Store, StoreAway, StoreFailed
@@ -29,9 +31,14 @@ from kanjo.ledger.tickets import Awaited, Blocked, Called, Promised, Ticket, wak
 
 _LOG = structlog.get_logger()
 FAST_ITEMS_MAX = 500
-"""A commit for everybody settles at most so many items of an account (O-8): about 10 ms of everybody's time."""
+"""While others are served a commit settles at most so many items of an account (O-8): 10 ms of everybody's time."""
+QUIET_S = 0.1
+"""Nobody else is served when nothing was asked for so long; then commits are large."""
 SHARE_MIN = 16
 """Fewer are not shared out among threads: what a commit costs by itself would outweigh working side by side."""
+
+
+T = TypeVar("T")
 
 
 class Overloaded(Exception):
@@ -73,6 +80,8 @@ class Batcher:
         """What those who hear their answers on a thread of ours tell meanwhile: it goes into the queue together."""
         self._changed = threading.Condition(threading.Lock())
         self._idle = 0
+        self._taken_s = 0.0
+        self._settler: threading.Thread | None = None
         self._closing = False
         self._impatient = threading.Event()
         """The door is closing: whoever waits for a database that is away is told so."""
@@ -133,6 +142,8 @@ class Batcher:
         self._impatient.set()
         for thread in self._threads:
             thread.join()
+        if (settler := self._settler) is not None:
+            settler.join()
 
     def __enter__(self) -> Batcher:
         return self
@@ -171,11 +182,12 @@ class Batcher:
         """What has arrived; waits when there is nothing, None to end."""
         with self._changed:
             while (taken := self._lanes.take()) is None:
-                if self._closing:
+                if self._closing and not self._lanes.slow:
                     return None
                 self._idle += 1
                 self._changed.wait()
                 self._idle -= 1
+            self._taken_s = time.perf_counter()
             if self._idle and self._lanes.fast:
                 self._changed.notify()
             return taken
@@ -185,27 +197,58 @@ class Batcher:
         while (taken := self._take()) is not None:
             tickets = taken.tickets
             left: list[Ticket] = []
+            unfinished: set[int] = set()
             told: list[Ticket] = []
             self._told[threading.get_ident()] = told
             try:
                 tickets = [ticket for ticket in tickets if ticket.begin()]
                 if tickets:
-                    left = self._post(desk, tickets, ITEMS_MAX if taken.slow else FAST_ITEMS_MAX)
+                    left, unfinished = self._post(desk, tickets)
             except Exception as error:
                 for ticket in tickets:
                     ticket.fail(_told(error))
                 wake(tickets)
             finally:
                 del self._told[threading.get_ident()]
-                self._return(taken, left, told)
+                self._return(taken, left, unfinished, told)
         desk.leave()
 
-    def _post(self, desk: _Desk, tickets: Sequence[Ticket], items_max: int) -> list[Ticket]:
-        """One commit; tell everybody who has an answer, return the others."""
+    def _settle(self) -> None:
+        """Settle the accounts with much due, a commit each in turn, until there is none."""
+        desk = _Desk(self.open_store)
+        while (account := self._next_long()) is not None:
+            is_quiet = time.perf_counter() - self._taken_s > QUIET_S
+            items_max = ITEMS_MAX if is_quiet else FAST_ITEMS_MAX
+            try:
+                _, finished = desk.do(partial(settle_some, accounts=[account], items_max=items_max, by_before=True))
+            except Exception:
+                finished = True  # whoever waits for it meets the same, and is told
+            with self._changed:
+                self._lanes.end_turn(account, finished)
+                self._changed.notify_all()
+        desk.leave()
+
+    def _next_long(self) -> int | None:
+        with self._changed:
+            account = self._lanes.next_long()
+            if account is None or (self._closing and not self._lanes.slow):
+                self._settler = None
+                return None
+            return account
+
+    def _post(self, desk: _Desk, tickets: Sequence[Ticket]) -> tuple[list[Ticket], set[int]]:
+        """One commit; tell everybody who has an answer, return the others, and the accounts that have more due."""
         began = time.perf_counter()
         asked = [ticket.asked for ticket in tickets]
+        unfinished: set[int] = set()
+
+        def attempt() -> Sequence[Answer | None]:
+            posted = desk.do(partial(post_once, instructions=asked, items_max=FAST_ITEMS_MAX))
+            unfinished.update(posted.unfinished)
+            return posted.answers
+
         answers = until_known(
-            lambda: desk.post(asked, items_max),
+            attempt,
             patience_s=self.patience_s,
             pause=lambda seconds: not self._impatient.wait(seconds),
         )
@@ -226,7 +269,7 @@ class Batcher:
                 self._tell_pulse(self.pulse, desk, told)
         except Exception:
             _LOG.exception("an observer of batches failed")
-        return left
+        return left, unfinished
 
     @staticmethod
     def _tell_pulse(pulse: Pulse, desk: _Desk, told: Sequence[Ticket]) -> None:
@@ -235,10 +278,13 @@ class Batcher:
         if isinstance(desk.store, PostgresStore):
             pulse.tell(desk.store.connection)
 
-    def _return(self, taken: _Batch, left: list[Ticket], told: list[Ticket]) -> None:
+    def _return(self, taken: _Batch, left: list[Ticket], unfinished: set[int], told: list[Ticket]) -> None:
         with self._changed:
-            self._lanes.give_back(taken, left)
+            self._lanes.give_back(taken, left, unfinished)
             self._lanes.fast.extend(told)
+            if left and self._settler is None:
+                self._settler = threading.Thread(target=self._settle, name="batcher-settler", daemon=True)
+                self._settler.start()
             if (left or told) and self._idle:
                 self._changed.notify()
 
@@ -250,12 +296,12 @@ class _Desk:
         self.store: Store | None = None
         self._open_store = open_store
 
-    def post(self, asked: Sequence[Asked], items_max: int) -> Sequence[Answer | None]:
+    def do(self, work: Callable[[Store], T]) -> T:
         if isinstance(self.store, PostgresStore) and self.store.connection.closed:
             self.leave()
         try:
             self.store = self.store or self._opened()
-            return post_once(self.store, asked, items_max=items_max)
+            return work(self.store)
         except Exception:
             self.leave()
             raise
@@ -274,54 +320,38 @@ class _Desk:
 
 
 class _Batch(NamedTuple):
-    """Tickets taken for one commit, and the accounts they name; of the slow lane or not."""
+    """Tickets taken for one commit, and the accounts they name."""
 
     tickets: list[Ticket]
     accounts: set[int]
-    slow: bool
 
 
 class _Lanes:
-    """What waits: the fast lane, and the slow lane of accounts with much due. Used under the batcher's lock."""
+    """What waits: the fast lane for a commit, the slow one until accounts with much due are settled. Used under the
+    batcher's lock.
+    """
 
     def __init__(self, batch_max: int, threads: int) -> None:
         self.batch_max = batch_max
         self.threads = threads
         self.under_way = 0
-        """So many of the fast lane are in batches just now."""
+        """So many are in batches just now."""
         self.fast: list[Ticket] = []
         self.slow: list[Ticket] = []
         self.busy_accounts: set[int] = set()
-        """Named in batches of the fast lane under way: another commit would only wait for their locks."""
-        self.slow_accounts: set[int] = set()
-        self.slow_taken = False
-        self.slow_last = False
+        """Named in batches under way: another commit would only wait for their locks."""
+        self._long_accounts: dict[int, None] = {}
+        """Those with much due, in the order of their turns."""
 
     def __len__(self) -> int:
         return len(self.fast) + len(self.slow)
 
     def take(self) -> _Batch | None:
-        """The next batch, the lanes in turn; the slow one by one thread at a time."""
-        if not (self.slow_last and self.fast) and (batch := self._take_slow()):
-            return batch
-        if batch := self._take_fast():
-            self.slow_last = False
-            return batch
-        return self._take_slow()
-
-    def _take_slow(self) -> _Batch | None:
-        if self.slow_taken or not self.slow:
-            return None
-        self.slow_taken = self.slow_last = True
-        self.slow, batch = self.slow[self.batch_max :], self.slow[: self.batch_max]
-        return _Batch(batch, set(), slow=True)
-
-    def _take_fast(self) -> _Batch | None:
         """Those at the front, as many as come to each thread; whoever names an account of the batch goes with it.
 
-        Leaves what names a slow account to the slow lane, and what names a busy one where it stands. Callers come back
-        to the thread that answered them: who takes all that waits would have the large batches for ever, and the other
-        threads crumbs.
+        Leaves what names an account with much due to the slow lane, and what names a busy one where it stands. Callers
+        come back to the thread that answered them: who takes all that waits would have the large batches for ever, and
+        the other threads crumbs.
         """
         batch: list[Ticket] = []
         accounts: set[int] = set()
@@ -331,7 +361,7 @@ class _Lanes:
             share = max(SHARE_MIN, -(-(len(self.fast) + self.under_way) // self.threads))
             for ticket in front:
                 named = ticket.asked.accounts()
-                if not self.slow_accounts.isdisjoint(named):
+                if self._long_accounts and self._waits(ticket):
                     self.slow.append(ticket)
                 elif self.busy_accounts.isdisjoint(named) and (len(batch) < share or not accounts.isdisjoint(named)):
                     batch.append(ticket)
@@ -341,20 +371,41 @@ class _Lanes:
             self.fast[: len(front)] = staying
         self.busy_accounts |= accounts
         self.under_way += len(batch)
-        return _Batch(batch, accounts, slow=False) if batch else None
+        return _Batch(batch, accounts) if batch else None
 
-    def give_back(self, taken: _Batch, left: list[Ticket]) -> None:
-        """The batch is done; what it could not finish goes to the front of the slow lane: it has waited longest."""
+    def give_back(self, taken: _Batch, left: list[Ticket], unfinished: set[int]) -> None:
+        """The batch is done; what it left waits until those accounts are settled, in front: it has waited longest.
+
+        Who only stood behind one of those in the batch is asked again at once.
+        """
         self.busy_accounts -= taken.accounts
-        if not taken.slow:
-            self.under_way -= len(taken.tickets)
-        self.slow[:0] = left
-        if taken.slow:
-            self.slow_taken = False
-            self.slow_accounts.clear()
-            left = self.slow
-        for ticket in left:
-            self.slow_accounts.update(ticket.asked.accounts())
+        self.under_way -= len(taken.tickets)
+        if left:
+            assert unfinished, "nothing would ever call those who are left"
+            self._long_accounts |= dict.fromkeys(sorted(unfinished))
+            waiting = [ticket for ticket in left if isinstance(ticket.asked, REFERRING) or self._waits(ticket)]
+            self.slow[:0] = waiting
+            self.fast[:0] = [ticket for ticket in left if ticket not in waiting]
+
+    def next_long(self) -> int | None:
+        """The account whose turn it is to be settled."""
+        return next(iter(self._long_accounts), None)
+
+    def end_turn(self, account: int, finished: bool) -> None:
+        """A commit later: it goes behind the others, or, settled, lets go who waits for no other one.
+
+        Whoever waits by what he refers to and not by what he names is let go too early: he is sent back once more.
+        """
+        del self._long_accounts[account]
+        if not finished:
+            self._long_accounts[account] = None
+            return
+        going = [ticket for ticket in self.slow if not self._waits(ticket)]
+        self.slow = [ticket for ticket in self.slow if self._waits(ticket)]
+        self.fast[:0] = going
+
+    def _waits(self, ticket: Ticket) -> bool:
+        return not self._long_accounts.keys().isdisjoint(ticket.asked.accounts())
 
 
 def _told(error: Exception) -> Exception:

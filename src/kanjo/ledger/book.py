@@ -115,7 +115,7 @@ class Hold(msgspec.Struct):
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """What a posting needs loaded. `accounts` ascending and unique; `also` names the early and in-business runs
     whose items a worker may settle here besides all that is due (a door passes none). `items_max` bounds each account's
-    items, or, for `together`, those of all accounts: a worker's commit is that of nobody else (O-8).
+    items, or, for `together`, those of all accounts (O-8).
     """
 
     accounts: list[int]
@@ -126,6 +126,11 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     also: list[int] = []
     items_max: int
     together: bool = False
+
+    @property
+    def all_items_max(self) -> int:
+        """What bounds the items of all accounts: who shares a commit with many must not wait for the dues of each."""
+        return self.items_max if self.together else 4 * self.items_max
 
 
 class Book(msgspec.Struct, kw_only=True):

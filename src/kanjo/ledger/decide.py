@@ -55,7 +55,7 @@ def decide(book: Book, instructions: Sequence[Asked]) -> tuple[Changes, list[Ans
     """
     changes = Changes(date=book.date)
     held_up = settle(book, changes)
-    waiting: set[Key] = set()
+    waiting: set[Key | int] = set(book.unfinished)
     answers = [_answer(book, changes, held_up, waiting, instruction) for instruction in instructions]
     return changes, answers
 
@@ -152,9 +152,10 @@ def _end_hold(book: Book, changes: Changes, account: Account, hold: Hold, status
     changes.holds_ended.append(hold)
 
 
-def _answer(book: Book, changes: Changes, held_up: set[int], waiting: set[Key], asked: Asked) -> Answer | None:
+def _answer(book: Book, changes: Changes, held_up: set[int], waiting: set[Key | int], asked: Asked) -> Answer | None:
+    """`waiting` has the accounts and keys on which somebody waits."""
     if isinstance(asked, Enquiry):
-        return _snapshot(book, held_up, asked.account)
+        return None if asked.account in waiting else _snapshot(book, held_up, asked.account)
     own = (asked.client, asked.key)
     fingerprint = asked.fingerprint()
     known = book.requests.get(own)
@@ -163,8 +164,8 @@ def _answer(book: Book, changes: Changes, held_up: set[int], waiting: set[Key], 
             return msgspec.structs.replace(known, replayed=True)
         return _outcome(book, asked, fingerprint, Reason.KEY_REUSED)
     movements, named = _plan(book, asked)
-    if not book.unfinished.isdisjoint(named) or (waiting and not waiting.isdisjoint(_keys(asked))):
-        book.unfinished.update(named)
+    if waiting and not (waiting.isdisjoint(named) and waiting.isdisjoint(_keys(asked))):
+        waiting.update(named)
         waiting.add(own)
         return None
     if held_up and not held_up.isdisjoint(named):
@@ -177,9 +178,7 @@ def _answer(book: Book, changes: Changes, held_up: set[int], waiting: set[Key], 
     return outcome
 
 
-def _snapshot(book: Book, held_up: set[int], number: int) -> Snapshot | None:
-    if number in book.unfinished:
-        return None
+def _snapshot(book: Book, held_up: set[int], number: int) -> Snapshot:
     account = book.accounts.get(number)
     if account is None or number in held_up:
         reason = Reason.ACCOUNT_UNKNOWN if account is None else Reason.ITEM_STUCK

@@ -189,6 +189,8 @@ class Enquiry(msgspec.Struct, frozen=True):
         return (self.account,)
 
 
+REFERRING = (Reverse, CaptureHold, ReleaseHold)
+"""What touches accounts that it does not name."""
 Keyed: TypeAlias = Post | Reverse | PlaceHold | CaptureHold | ReleaseHold | OpenAccount | ChangeAccount
 Asked: TypeAlias = Keyed | Enquiry
 

@@ -27,7 +27,7 @@ from kanjo.ledger.book import (
 from kanjo.ledger.instruction import Kind, Movement
 from kanjo.ledger.outcome import Outcome
 from kanjo.ledger.reason import Reason
-from kanjo.ledger.store import Conflict, Day, due_runs
+from kanjo.ledger.store import Conflict, Day, bounded, due_runs
 from kanjo.ledger.stretch import NO_PLAIN, StretchBook, StretchChanges, StretchWanted
 
 
@@ -130,17 +130,7 @@ class MemoryUnit:
             key=lambda item: (item.account, rank[item.run], item.item),
         )
         pending = [item for item in pending if (item.run, item.item) not in tables.results]
-        items: list[Item] = []
-        unfinished: set[int] = set()
-        counts: dict[int, int] = {}
-        held = {account for account, _ in tables.stuck.values()}
-        for item in pending:
-            bounded = 0 if wanted.together and item.account not in held else item.account
-            counts[bounded] = counts.get(bounded, 0) + 1
-            if counts[bounded] > wanted.items_max:
-                unfinished.add(item.account)
-            else:
-                items.append(item)
+        items, unfinished = bounded(pending, wanted, {account for account, _ in tables.stuck.values()})
         keys = [*wanted.keys, *wanted.reversals]
         holds = {key: msgspec.structs.replace(tables.holds[key]) for key in wanted.holds if key in tables.holds}
         expiring: dict[int, list[Hold]] = {}

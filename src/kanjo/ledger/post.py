@@ -5,6 +5,7 @@ instruction or item harm its neighbours (design 4, rules O-8 to O-10).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from kanjo.ledger.book import Changes, Item, Key, Wanted
 from kanjo.ledger.decide import decide
@@ -20,13 +21,22 @@ from kanjo.ledger.instruction import (
 )
 from kanjo.ledger.outcome import Answer, NotDecided, Outcome, Snapshot
 from kanjo.ledger.reason import Reason
-from kanjo.ledger.store import NOT_POISON, Conflict, Day, Store, Unit
+from kanjo.ledger.store import NOT_POISON, Conflict, Store, Unit
 from kanjo.ledger.stretch import StretchBook, decide_stretch
 
 ITEMS_MAX = 5_000
 """A commit settles at most so many items of an account, or of a slice (O-8)."""
 CONFLICTS_MAX = 100
 """So often a posting that met another one is tried again before it is called a failure."""
+
+
+class Posted(NamedTuple):
+    """What one step came to: an answer for each instruction, None where more is due than it settled, and where that is:
+    the accounts to settle before those are asked again.
+    """
+
+    answers: list[Answer | None]
+    unfinished: set[int]
 
 
 def post(store: Store, instructions: Sequence[Asked], *, items_max: int = ITEMS_MAX) -> list[Answer]:
@@ -38,19 +48,29 @@ def post(store: Store, instructions: Sequence[Asked], *, items_max: int = ITEMS_
     answers: list[Answer | None] = [None] * len(instructions)
     waiting = list(range(len(instructions)))
     while waiting:
-        found = _post_some(store, [instructions[index] for index in waiting], items_max)
-        for index, answer in zip(waiting, found, strict=True):
+        found = post_once(store, [instructions[index] for index in waiting], items_max=items_max)
+        for index, answer in zip(waiting, found.answers, strict=True):
             answers[index] = answer
         waiting = [index for index in waiting if answers[index] is None]
     return [answer for answer in answers if answer is not None]
 
 
-def post_once(store: Store, instructions: Sequence[Asked], *, items_max: int = ITEMS_MAX) -> Sequence[Answer | None]:
-    """Like `post`, in one step: None where more is due than one commit may settle; ask again for those.
+def post_once(store: Store, instructions: Sequence[Asked], *, items_max: int = ITEMS_MAX) -> Posted:
+    """Like `post`, in one step, for a caller who has others to answer meanwhile (`Batcher`).
 
-    For a caller who has others to answer meanwhile (`Batcher`).
+    One commit, or, when an unexpected error stops it, halves of it until the guilty stands alone (O-9).
     """
-    return _post_some(store, instructions, items_max)
+    try:
+        return _post_once(store, instructions, items_max)
+    except NOT_POISON:
+        raise
+    except Exception:
+        if len(instructions) > 1:
+            middle = len(instructions) // 2
+            halves = (instructions[:middle], instructions[middle:])
+            first, second = (post_once(store, half, items_max=items_max) for half in halves)
+            return Posted(first.answers + second.answers, first.unfinished | second.unfinished)
+        return _post_alone(store, instructions[0], items_max)
 
 
 def post_in(unit: Unit, instructions: Sequence[Asked], *, items_max: int = ITEMS_MAX) -> list[Answer | None]:
@@ -58,10 +78,10 @@ def post_in(unit: Unit, instructions: Sequence[Asked], *, items_max: int = ITEMS
 
     None: more is due on its accounts than one commit may settle; settle first, in commits of their own.
     """
-    changes, answers = _decide_in(unit, instructions, items_max)
+    changes, posted = _decide_in(unit, instructions, items_max)
     if changes is not None:
         unit.save(changes)
-    return answers
+    return posted.answers
 
 
 def enquire(store: Store, account: int) -> Snapshot:
@@ -70,23 +90,6 @@ def enquire(store: Store, account: int) -> Snapshot:
     if not isinstance(answer, Snapshot):
         raise RuntimeError(f"enquiry not answered: {answer}")
     return answer
-
-
-def settle_in(
-    unit: Unit, day: Day, accounts: Sequence[int], also: Sequence[int], items_max: int
-) -> tuple[int, int | None]:
-    """Settle what is due on these accounts, and of the runs in `also`: at most `items_max` items of them all.
-
-    Returns how many items were settled, and the first account of which more is due; None when nothing is left but
-    what a stuck item holds.
-    """
-    if day.date is None:
-        return 0, None
-    book = unit.load(day, Wanted(accounts=list(accounts), also=list(also), items_max=items_max, together=True))
-    changes, _ = decide(book, ())
-    changes.by_before = False
-    unit.save(changes)
-    return len(changes.results.run), min(book.unfinished, default=None)
 
 
 def settle_stretch(unit: Unit, book: StretchBook, items_max: int) -> tuple[int, int | None]:
@@ -104,20 +107,32 @@ def settle(store: Store, accounts: Sequence[int], also: Sequence[int] = (), *, i
     total = 0
     finished = False
     while not finished:
-        try:
-            settled, finished = _settle_once(store, accounts, also, items_max)
-            total += settled
-        except NOT_POISON:
-            raise
-        except Exception:
-            if len(accounts) > 1:
-                middle = len(accounts) // 2
-                halves = (accounts[:middle], accounts[middle:])
-                return total + sum(settle(store, half, also, items_max=items_max) for half in halves)
-            if items_max > 1:
-                return total + settle(store, accounts, also, items_max=max(1, items_max // 8))
-            finished = not accounts or not hold_back(store, accounts[0], also)
+        settled, finished = settle_some(store, accounts, also, items_max=items_max)
+        total += settled
     return total
+
+
+def settle_some(
+    store: Store, accounts: Sequence[int], also: Sequence[int] = (), *, items_max: int, by_before: bool = False
+) -> tuple[int, bool]:
+    """One step of that: one commit, or, when an unexpected error stops it, one for each half of the accounts, and for a
+    lone account a smaller one, until the guilty item stands alone. Returns the count, and whether nothing is left.
+
+    The step behind it is as large as ever: what failed may have been somebody's passing fault.
+    """
+    try:
+        return _settle_once(store, accounts, also, items_max, by_before)
+    except NOT_POISON:
+        raise
+    except Exception:
+        if len(accounts) > 1:
+            middle = len(accounts) // 2
+            halves = (accounts[:middle], accounts[middle:])
+            steps = [settle_some(store, half, also, items_max=items_max, by_before=by_before) for half in halves]
+            return sum(settled for settled, _ in steps), all(finished for _, finished in steps)
+        if items_max > 1:
+            return settle_some(store, accounts, also, items_max=max(1, items_max // 8), by_before=by_before)
+        return 0, not accounts or not hold_back(store, accounts[0], also)
 
 
 def hold_back(store: Store, account: int, also: Sequence[int]) -> bool:
@@ -131,7 +146,7 @@ def hold_back(store: Store, account: int, also: Sequence[int]) -> bool:
     if suspect is None:
         return False
     try:
-        _settle_once(store, [account], also, 1)
+        _settle_once(store, [account], also, 1, by_before=False)
     except NOT_POISON:
         raise
     except Exception as error:
@@ -149,62 +164,59 @@ def _first_pending(unit: Unit, account: int, also: Sequence[int]) -> Item | None
     return next((Item(*item) for item in book.items if (item[1], item[2]) not in book.stuck), None)
 
 
-def _settle_once(store: Store, accounts: Sequence[int], also: Sequence[int], items_max: int) -> tuple[int, bool]:
+def _settle_once(
+    store: Store, accounts: Sequence[int], also: Sequence[int], items_max: int, by_before: bool
+) -> tuple[int, bool]:
     for _ in range(CONFLICTS_MAX):
         try:
             with store.unit() as unit:
-                settled, left_from = settle_in(unit, unit.day(), accounts, also, items_max)
-                return settled, left_from is None
+                day = unit.day()
+                if day.date is None:
+                    return 0, True
+                wanted = Wanted(accounts=list(accounts), also=list(also), items_max=items_max, together=True)
+                book = unit.load(day, wanted)
+                changes, _ = decide(book, ())
+                changes.by_before = by_before
+                unit.finish(changes)
+                return len(changes.results.run), not book.unfinished
         except Conflict as error:
             conflict = error
     raise conflict
 
 
-def _post_some(store: Store, instructions: Sequence[Asked], items_max: int) -> Sequence[Answer | None]:
-    """One commit, or, when an unexpected error stops it, halves of it until the guilty stands alone (O-9)."""
-    try:
-        return _post_once(store, instructions, items_max)
-    except NOT_POISON:
-        raise
-    except Exception:
-        if len(instructions) > 1:
-            middle = len(instructions) // 2
-            halves = (instructions[:middle], instructions[middle:])
-            return [answer for half in halves for answer in _post_some(store, half, items_max)]
-        return [_post_alone(store, instructions[0], items_max)]
+def _post_alone(store: Store, asked: Asked, items_max: int) -> Posted:
+    """Settle its accounts without it, so that a bad item among them is held back; if it fails then, it is guilty.
 
-
-def _post_alone(store: Store, asked: Asked, items_max: int) -> Answer | None:
-    """Settle its accounts without it, so that a bad item among them is held back; if it fails then, it is guilty."""
+    What takes more than a step waits for the next one, as much that is due always does.
+    """
     with store.unit() as unit:
         unit.day()
         accounts = _accounts(unit, [asked], _reversals([asked]), _holds([asked]))
     for account in accounts:
-        settle(store, [account])
+        _, finished = settle_some(store, [account], items_max=items_max, by_before=True)
+        if not finished:
+            return Posted([None], {account})
     try:
-        [answer] = _post_once(store, [asked], items_max, keys_are_new=False)
+        return _post_once(store, [asked], items_max, keys_are_new=False)
     except NOT_POISON:
         raise
     except Exception as error:
-        return NotDecided(message=f"{type(error).__name__}: {error}")
-    return answer
+        return Posted([NotDecided(message=f"{type(error).__name__}: {error}")], set())
 
 
-def _post_once(
-    store: Store, instructions: Sequence[Asked], items_max: int, *, keys_are_new: bool = True
-) -> list[Answer | None]:
+def _post_once(store: Store, instructions: Sequence[Asked], items_max: int, *, keys_are_new: bool = True) -> Posted:
     """One commit. Keys are taken for new at first, since nearly all are: a known one makes the INSERT fail, and then
     all are looked up (C-2). What is not stored would not fail, so such an answer is given after a look only.
     """
     for _ in range(CONFLICTS_MAX):
         try:
             with store.unit() as unit:
-                changes, answers = _decide_in(unit, instructions, items_max, keys_are_new=keys_are_new)
-                if keys_are_new and any(isinstance(one, Outcome) and not one.is_stored for one in answers):
+                changes, posted = _decide_in(unit, instructions, items_max, keys_are_new=keys_are_new)
+                if keys_are_new and any(isinstance(one, Outcome) and not one.is_stored for one in posted.answers):
                     raise Conflict("perhaps decided earlier")
                 if changes is not None:
                     unit.finish(changes)
-                return answers
+                return posted
         except Conflict as error:
             conflict, keys_are_new = error, False
     raise conflict
@@ -212,7 +224,7 @@ def _post_once(
 
 def _decide_in(
     unit: Unit, instructions: Sequence[Asked], items_max: int, *, keys_are_new: bool = False
-) -> tuple[Changes | None, list[Answer | None]]:
+) -> tuple[Changes | None, Posted]:
     """Load and decide; what must be saved is left to the caller."""
     keyed = [] if keys_are_new else [asked for asked in instructions if not isinstance(asked, Enquiry)]
     others = [asked for asked in instructions if not isinstance(asked, Post)]
@@ -228,12 +240,13 @@ def _decide_in(
     )
     book = unit.load_today(wanted)
     if book is None:
-        return None, [_not_open(asked) for asked in instructions]
+        return None, Posted([_not_open(asked) for asked in instructions], set())
     behind = {touch.account for key in wanted.reversals if key in book.requests for touch in book.requests[key].touched}
     behind.update(hold.account for hold in book.holds.values())
     if not behind.issubset(accounts):
         raise Conflict("what an instruction refers to was committed between two reads")
-    return decide(book, instructions)
+    changes, answers = decide(book, instructions)
+    return changes, Posted(answers, book.unfinished)
 
 
 def _accounts(unit: Unit, instructions: Sequence[Asked], reversals: Sequence[Key], holds: Sequence[Key]) -> list[int]:

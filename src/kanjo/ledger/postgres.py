@@ -20,7 +20,7 @@ from kanjo.ledger.account import Account
 from kanjo.ledger.book import Book, Changes, Hold, Item, Key, LawBroken, MandateState, Run, StuckItem, Wanted
 from kanjo.ledger.postgres_stretch import item_statements, load_stretch, span_statement
 from kanjo.ledger.request_rows import outcome_of, request_statements
-from kanjo.ledger.store import CommitTooWeak, Conflict, Day, OutcomeUnknown, StoreAway, StoreFailed, due_runs
+from kanjo.ledger.store import CommitTooWeak, Conflict, Day, OutcomeUnknown, StoreAway, StoreFailed, bounded, due_runs
 from kanjo.ledger.stretch import StretchBook, StretchChanges, StretchWanted
 
 SQL = Queries("kanjo.ledger")
@@ -152,7 +152,7 @@ class PostgresUnit:
         assert day.date is not None
         stuck = rows.get("stuck_items", [])
         held = {account for account, _, _ in stuck}
-        items, unfinished = _bound(cast(list[Item], rows.get("due_items", [])), wanted, held)
+        items, unfinished = bounded(cast(list[Item], rows.get("due_items", [])), wanted, held)
         expiring: dict[int, list[Hold]] = {}
         holds = {(row[0], row[1]): Hold(*row) for row in rows.get("holds", [])}
         for row in rows.get("expiring_holds", []):
@@ -443,33 +443,6 @@ def _fails_for_all(error: psycopg.Error) -> bool:
         return isinstance(error, psycopg.OperationalError)
     no_partition = isinstance(error, errors.CheckViolation) and not error.diag.constraint_name
     return error.sqlstate[:2] in _FAILS_FOR_ALL or no_partition
-
-
-def _bound(rows: list[Item], wanted: Wanted, held: set[int]) -> tuple[list[Item], set[int]]:
-    """Cut what was loaded to the bound of O-8 and name the accounts that have more.
-
-    One row beyond the bound was asked for, of each account. With `together` the bound is that of all accounts, and each
-    account from the cut on may have more; those that a stuck item holds are bounded by themselves, or what waits behind
-    it would fill the bound, and nobody else's turn would ever come (O-9).
-    """
-    if len(rows) <= wanted.items_max:
-        return rows, set()
-    kept: list[Item] = []
-    counts: dict[int, int] = {}
-    unfinished: set[int] = set()
-    cut: int | None = None
-    for row in rows:
-        account = row[0]
-        bounded = 0 if wanted.together and account not in held else account
-        counts[bounded] = counts.get(bounded, 0) + 1
-        if counts[bounded] <= wanted.items_max:
-            kept.append(row)
-        else:
-            unfinished.add(account)
-            cut = account if not bounded and cut is None else cut
-    if cut is not None:
-        unfinished.update(account for account in wanted.accounts if account >= cut and account not in held)
-    return kept, unfinished
 
 
 def _keys(keys: Sequence[Key]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from datetime import date
 from typing import Protocol
@@ -63,6 +63,29 @@ def due_runs(day: Day, wanted: Wanted) -> list[Run]:
     today = day.date
     also = set(wanted.also)
     return sorted((run for run in day.runs.values() if is_due(run, today) or run.run in also), key=lambda run: run.rank)
+
+
+def bounded(rows: Sequence[Item], wanted: Wanted, held: Collection[int]) -> tuple[list[Item], set[int]]:
+    """Cut what was loaded, account by account, to the bounds of O-8, and name the accounts that have more.
+
+    One row beyond the bound was asked for, of each account. Those that a stuck item holds are bounded by themselves, or
+    what waits behind it would fill the bound, and nobody else's turn would ever come (O-9).
+    """
+    if len(rows) <= wanted.items_max:
+        return list(rows), set()
+    kept: list[Item] = []
+    unfinished: set[int] = set()
+    counts: dict[int, int] = {}
+    left = wanted.all_items_max
+    for row in rows:
+        account = row[0]
+        counts[account] = count = counts.get(account, 0) + 1
+        if count > wanted.items_max or (not left and account not in held):
+            unfinished.add(account)
+        else:
+            kept.append(row)
+            left -= account not in held
+    return kept, unfinished
 
 
 class Unit(Protocol):
