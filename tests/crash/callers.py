@@ -1,8 +1,9 @@
 """Online callers that never give up: a process of many of them on one Batcher, each with a script of requests.
 
 Whatever the database or this process meets, a caller without an answer repeats its key, also when it was killed and
-started again; every answer is written down the moment it is there. All requests of the scripts succeed on rich accounts
-in whatever order they come, so what they come to is known beforehand.
+started again; every answer is written down the moment it is there. What the requests of the scripts come to is known
+beforehand: all succeed on rich accounts in whatever order they come, but for those that ask for more than anybody has.
+Each life of the process records a history beside, enquiries too (`kanjo check --history`).
 """
 
 from __future__ import annotations
@@ -12,22 +13,26 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
 
 import msgspec
 
-from kanjo import db
+from kanjo import check, db
 from kanjo.ledger import (
+    Answer,
+    Asked,
     Batcher,
     CaptureHold,
+    Enquiry,
     Outcome,
     OutcomeUnknown,
     Overloaded,
     PlaceHold,
     PostgresStore,
+    Reason,
     ReleaseHold,
     Reverse,
     StoreFailed,
@@ -42,13 +47,20 @@ PATIENCE_S = 120.0
 """A caller that gets no answer for so long says so: nothing here takes the database away for longer."""
 REPEAT_S = 0.02
 ASK_AGAIN_CHANCE = 0.05
+ENQUIRY_CHANCE = 0.1
+TOO_MUCH_YEN = 10**15
+"""Nobody has it."""
 _KEYS = UUID("63726173-6800-4000-8000-000000000000")
 
 
 class Crowd(msgspec.Struct, frozen=True, kw_only=True):
-    """Who asks: their scripts follow from it. `seed` decides only what is asked again and when."""
+    """Who asks: their scripts follow from it. `seed` decides only what is asked again or enquired, and when.
+
+    `histories` is a folder.
+    """
 
     journal: str
+    histories: str
     accounts: list[int]
     callers: int
     requests: int
@@ -77,8 +89,8 @@ def key_of(caller: int, place: int) -> UUID:
 
 
 def script(caller: int, accounts: Sequence[int], requests: int) -> list[Any]:
-    """Deposits, withdrawals, transfers, holds with their captures and releases, and reversals; a third of all on the
-    first account, so that callers meet.
+    """Deposits, withdrawals, transfers, holds with their captures and releases, reversals, and withdrawals of more than
+    anybody has; a third of all on the first account, so that callers meet.
     """
     draw = random.Random(caller)
     written: list[Any] = []
@@ -87,7 +99,7 @@ def script(caller: int, accounts: Sequence[int], requests: int) -> list[Any]:
         key = key_of(caller, place)
         account = accounts[0] if draw.random() < 0.33 else draw.choice(accounts)
         amount_yen = draw.randrange(1, 500)
-        match draw.randrange(8):
+        match draw.randrange(9):
             case 0 | 1:
                 written.append(deposit(CLIENT, key, account, amount_yen))
             case 2 | 3:
@@ -102,6 +114,8 @@ def script(caller: int, accounts: Sequence[int], requests: int) -> list[Any]:
                     written.append(CaptureHold(client=CLIENT, key=after, hold=key))
                 else:
                     written.append(ReleaseHold(client=CLIENT, key=after, hold=key))
+            case 7:
+                written.append(withdrawal(CLIENT, key, account, TOO_MUCH_YEN))
             case _:
                 written.append(deposit(CLIENT, key, account, amount_yen))
                 written.append(Reverse(client=CLIENT, key=key_of(caller, place + 1), original=key))
@@ -131,9 +145,9 @@ class Journal:
 
 
 def note_of(caller: int, place: int, answer: Any, repeats: int = 0) -> Note:
-    """An answer as it is kept; what is no acceptance is a fault here."""
-    if not isinstance(answer, Outcome) or not answer.accepted:
-        return Note(caller=caller, place=place, fault=f"not accepted: {answer}")
+    """An answer as it is kept; one that is not what the script comes to is a fault here."""
+    if not isinstance(answer, Outcome) or answer.reason != _reason_of(answer):
+        return Note(caller=caller, place=place, fault=f"not what it must be: {answer}")
     entries = [(line.account, line.sequence, line.amount_yen, line.balance_yen) for line in answer.entries]
     return Note(
         caller=caller,
@@ -145,13 +159,18 @@ def note_of(caller: int, place: int, answer: Any, repeats: int = 0) -> Note:
     )
 
 
-def ask(batcher: Batcher, asked: Any) -> tuple[Any, int]:
+def _reason_of(answer: Outcome) -> Reason:
+    is_too_much = any(movement.amount_yen == TOO_MUCH_YEN for movement in answer.movements)
+    return Reason.INSUFFICIENT_FUNDS if is_too_much else Reason.ACCEPTED
+
+
+def ask(post: Callable[[Asked], Answer], asked: Any) -> tuple[Any, int]:
     """The answer, however often the key has to be repeated for it; and how often that was."""
     until_s = time.monotonic() + PATIENCE_S
     repeats = 0
     while True:
         try:
-            return batcher.post(asked), repeats
+            return post(asked), repeats
         except (OutcomeUnknown, StoreFailed, Overloaded):
             if time.monotonic() > until_s:
                 raise
@@ -160,23 +179,32 @@ def ask(batcher: Batcher, asked: Any) -> tuple[Any, int]:
 
 
 def call(
-    batcher: Batcher, crowd: Crowd, caller: int, told: dict[int, Note], journal: Journal, hurry: threading.Event
+    post: Callable[[Asked], Answer],
+    crowd: Crowd,
+    caller: int,
+    told: dict[int, Note],
+    journal: Journal,
+    hurry: threading.Event,
 ) -> None:
-    """One caller: the rest of its script; now and then it asks for an old answer again, which must be the same."""
+    """One caller: the rest of its script; now and then it asks for an old answer again, which must be the same, or how
+    an account stands.
+    """
     draw = random.Random(f"{crowd.seed}/{caller}/{len(told)}")
     wanted = script(caller, crowd.accounts, crowd.requests)
     for place, asked in enumerate(wanted):
         if place in told:
             continue
         hurry.wait(draw.expovariate(1 / crowd.think_s))
-        answer, repeats = ask(batcher, asked)
+        answer, repeats = ask(post, asked)
         told[place] = note_of(caller, place, answer, repeats)
         journal.write(told[place])
         if draw.random() < ASK_AGAIN_CHANCE:
             before = draw.choice(sorted(told))
-            again = note_of(caller, before, ask(batcher, wanted[before])[0])
+            again = note_of(caller, before, ask(post, wanted[before])[0])
             if again.entries != told[before].entries or not again.replayed:
                 journal.write(Note(caller=caller, place=before, fault=f"{told[before]} became {again}"))
+        if draw.random() < ENQUIRY_CHANCE:
+            ask(post, Enquiry(draw.choice(crowd.accounts)))
 
 
 def main() -> None:
@@ -197,9 +225,12 @@ def main() -> None:
     with (
         db.database(migrate=False) as database,
         Batcher(lambda: PostgresStore(database.connect(autocommit=True)), threads=BATCHER_THREADS) as batcher,
+        check.Recorder(
+            batcher.post, Path(crowd.histories) / f"{time.monotonic_ns()}.jsonl", complete=[CLIENT]
+        ) as recorder,
     ):
         callers = [
-            threading.Thread(target=call, args=(batcher, crowd, caller, notes, journal, hurry))
+            threading.Thread(target=call, args=(recorder.post, crowd, caller, notes, journal, hurry))
             for caller, notes in told.items()
         ]
         for thread in callers:

@@ -109,6 +109,8 @@ class CrashDay:
         self._morning = morning
         self._seed = seed
         self._journal = folder / "journal.jsonl"
+        self._histories = folder / "histories"
+        self._histories.mkdir()
         self._step = "morning"
         self._current: subprocess.Popen[str] | None = None
         self._callers: subprocess.Popen[str] | None = None
@@ -250,6 +252,7 @@ class CrashDay:
             return
         crowd = callers.Crowd(
             journal=str(self._journal),
+            histories=str(self._histories),
             accounts=self._morning.online,
             callers=CALLERS,
             requests=self._morning.scale.requests,
@@ -321,16 +324,21 @@ class CrashDay:
     # -- the evening -------------------------------------------------------------------------------------------------
 
     def prove(self) -> Evening:
-        """`kanjo check` is clean and each answer that a caller saw is in the books once; returns what it came to."""
+        """`kanjo check --history` is clean and each answer that a caller saw is in the books once; returns what it came
+        to.
+        """
+        history = check.read_histories(sorted(self._histories.iterdir()))
+        assert any(call.told and call.told.reason == ledger.Reason.INSUFFICIENT_FUNDS for call in history.calls)
+        assert any(call.told and isinstance(call.asked, ledger.Enquiry) for call in history.calls)
         with db.database(self.home) as database:
             with database.connect(autocommit=True) as connection:
-                proof = check.prove(connection)
+                proof = check.prove(connection, history=history)
             assert proof.ok and not proof.stuck and not proof.pending_count, proof
             self._prove_answers(database)
             return evening_of(database)
 
     def _prove_answers(self, database: db.Database) -> None:
-        """Every request was answered with an acceptance, is answered so again, and its entries are those it showed."""
+        """Every request was answered as it must be, is answered so again, and its entries are those it showed."""
         notes = list(callers.read_journal(self._journal))
         assert [note.fault for note in notes if note.fault] == []
         told = {(note.caller, note.place): note for note in notes}
