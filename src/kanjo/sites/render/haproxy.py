@@ -5,7 +5,7 @@ from __future__ import annotations
 from kanjo.sites.topology import Site
 
 _HEAD = """\
-# Site {name}: written by `kanjo sites render`. Which site the clients come to is the register's affair.
+# Site {name}: written by `kanjo sites render`. Clients know both sites' entrances; this one answers while the primary is here.
 global
     maxconn 2000
 
