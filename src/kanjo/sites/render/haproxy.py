@@ -5,7 +5,7 @@ from __future__ import annotations
 from kanjo.sites.topology import Site
 
 _HEAD = """\
-# Site {name}: written by `kanjo sites render`. Clients know both sites' entrances; this one answers while the primary is here.
+# Site {name}: written by `kanjo sites render`. Clients try both sites; the primary's lets them in.
 global
     maxconn 2000
 
