@@ -222,6 +222,7 @@ class Batcher:
             try:
                 _, finished = desk.do(partial(settle_some, accounts=[account], items_max=items_max, by_before=True))
             except Exception:
+                _LOG.exception("an account with much due was not settled", account=account)
                 finished = True  # whoever waits for it meets the same, and is told
             with self._changed:
                 self._lanes.end_turn(account, finished)
