@@ -165,13 +165,10 @@ class Bank:
         ledger.open_day(self.database, MONDAY)
 
     @contextmanager
-    def at_work(
-        self, items_per_s: float = ITEMS_PER_S, *, by_command: bool = False, goes_on: bool = True
-    ) -> Iterator[Customers]:
+    def at_work(self, items_per_s: float = ITEMS_PER_S, *, by_command: bool = False) -> Iterator[Customers]:
         """A day: customers and a cut are at work while the block runs; afterwards it is finished, and proved.
 
-        `by_command`: the cut is that of one `kanjo cut start`, which must see its end. `goes_on`: its workers go on by
-        themselves; those of a site that is cut off and lives wait half a minute before they do.
+        `by_command`: the cut is that of one `kanjo cut start`, which must see its end.
         """
         run = self._payday()
         begun = self._by_command if by_command else self._by_crew
@@ -182,8 +179,8 @@ class Bank:
             yield customers
             status, before = self._status(run), self._settled(run)
             assert status.totals.settled < status.row.items, "the cut was over before the scenario was"
-            if goes_on:
-                wait_until(lambda: self._settled(run) > before, "the cut goes on by itself")
+            # workers beside a site that is cut off and lives wait half a minute before they do
+            wait_until(lambda: self._settled(run) > before, "the cut goes on by itself")
         with self._hastened():
             wait_until(lambda: self._status(run).row.finished is not None, "the run is closed")
         self.prove([customers.history])

@@ -32,7 +32,7 @@ def test_t12_all_of_a_is_lost_and_comes_back(runbook: Runbook) -> None:
 def test_t13_an_isolated_site_gives_no_answer_and_cannot_be_relaxed(runbook: Runbook) -> None:
     """a lives on behind a cut link; b is promoted. No customer of a is answered, and no order reaches a's policy."""
     bank = runbook.bank
-    with bank.at_work(goes_on=False) as customers:
+    with bank.at_work() as customers:
         with bank.customers("at-a", runbook.dsn("a")) as at_a:
             at_a.wait_for_more(20)
             runbook.lab.cut(blackhole=False)
