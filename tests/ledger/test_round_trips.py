@@ -161,7 +161,7 @@ def test_a_unit_whose_statement_failed_does_not_end_as_if_it_were_committed(post
 @pytest.mark.parametrize(
     ("table", "when", "statement"),
     [
-        ("account", "UPDATE", "update_accounts"),
+        ("account", "UPDATE", "update_locked"),
         ("entry", "INSERT", "insert_request_entries"),
         ("request", "INSERT", "insert_requests"),
     ],

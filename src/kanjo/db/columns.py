@@ -185,6 +185,15 @@ class Uuid(_Variable):
         return value.bytes
 
 
+class Tid(_Variable):
+    """tid[] from places of rows as they came from the database, 6 bytes each."""
+
+    element_oid, array_oid = 27, 1010
+
+    def _bytes(self, value: bytes) -> bytes:
+        return value
+
+
 def _dumper(column: type[Column]) -> type[Dumper]:
     class ColumnDumper(Dumper):
         format = Format.BINARY
@@ -198,7 +207,7 @@ def _dumper(column: type[Column]) -> type[Dumper]:
 
 def register(connection: AdaptContext | psycopg.Connection[Any]) -> None:
     """Teach a connection (or psycopg as a whole) to send columns."""
-    for column in (Int8, Int4, Int2, Bool, Date, Text, Uuid):
+    for column in (Int8, Int4, Int2, Bool, Date, Text, Uuid, Tid):
         connection.adapters.register_dumper(column, _dumper(column))
 
 

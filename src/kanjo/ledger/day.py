@@ -51,12 +51,16 @@ def open_day(database: Database, opened: date) -> date | None:
     """
     with database.connect(autocommit=True, to_post=True) as connection:
         store = PostgresStore(connection)
+        before = business_date(connection)
         try:
-            require_forward(business_date(connection), opened)
+            require_forward(before, opened)
         except Refused:
             store.confirm()  # whoever finds out so that his lost answer was "opened" shall find it everywhere
             raise
         ensure_partitions(database, opened)
+        if before is None:
+            with database.connect(role="owner", autocommit=True) as owner:
+                owner.execute(SQL["leave_room"])
         for _ in range(TRIES_MAX):
             try:
                 with store.unit() as unit:

@@ -297,9 +297,13 @@ def _move(book: Book, changes: Changes, movements: tuple[Movement, ...], *, fund
     """All movements or none. Reasons in C-1's order over all accounts, shortage last."""
     accounts = book.accounts
     steps = legs(movements)
-    found = [_standing(accounts.get(number), signed_yen, is_capture=funds_are_held) for number, signed_yen, _ in steps]
-    if any(found):
-        return Reason(min(filter(None, found)))
+    found = [
+        standing
+        for number, signed_yen, _ in steps
+        if (standing := _standing(accounts.get(number), signed_yen, is_capture=funds_are_held))
+    ]
+    if found:
+        return Reason(min(found))
     if not funds_are_held and _is_short(accounts, steps):
         return Reason.INSUFFICIENT_FUNDS
     outcome = len(changes.outcomes)  # where the outcome will stand that this is decided for
@@ -318,7 +322,7 @@ def _is_short(accounts: Mapping[int, Account], steps: Sequence[tuple[int, int, i
     for number, signed_yen, _ in steps:
         before_yen = left_yen[number] if number in left_yen else accounts[number].available_yen
         left_yen[number] = after_yen = before_yen + signed_yen
-        if after_yen < 0 and signed_yen < 0:
+        if signed_yen < 0 and after_yen < 0:
             return True
     return False
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from kanjo.ledger.account import ACCOUNT_MAX, Status, Word, is_account
+from kanjo.ledger.account import ACCOUNT_MAX, ACCOUNT_MIN, Status, Word, is_account
 from kanjo.ledger.chart import Code
 from kanjo.ledger.key import uuid_of
 
@@ -102,9 +102,13 @@ class Post(Instruction, frozen=True, kw_only=True):
         return self.kind_of
 
     def accounts(self) -> Sequence[int]:
-        return [
-            place for movement in self.movements for place in (movement.debit, movement.credit) if is_account(place)
-        ]
+        named = []
+        for movement in self.movements:  # asked three times of each transaction, so no calls and no pairs
+            if movement.debit >= ACCOUNT_MIN:
+                named.append(movement.debit)
+            if movement.credit >= ACCOUNT_MIN:
+                named.append(movement.credit)
+        return named
 
 
 class Reverse(Instruction, frozen=True, kw_only=True):

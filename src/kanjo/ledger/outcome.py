@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from kanjo.ledger.account import is_account
+from kanjo.ledger.account import ACCOUNT_MIN
 from kanjo.ledger.instruction import Kind, Movement
 from kanjo.ledger.reason import NOT_STORED, Reason
 
@@ -108,8 +108,8 @@ def legs(movements: Sequence[Movement]) -> list[tuple[int, int, int]]:
     found = []
     for movement in movements:
         debit, credit, amount_yen = movement.debit, movement.credit, movement.amount_yen
-        if is_account(debit):
+        if debit >= ACCOUNT_MIN:
             found.append((debit, -amount_yen, credit))
-        if is_account(credit):
+        if credit >= ACCOUNT_MIN:
             found.append((credit, amount_yen, debit))
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, cast
@@ -12,7 +12,7 @@ from psycopg import errors
 from psycopg.pq import ConnStatus, TransactionStatus
 
 from kanjo.db import Database
-from kanjo.db.columns import Date, Int2, Int4, Int8, Text, Uuid
+from kanjo.db.columns import Date, Int2, Int4, Int8, Text, Tid, Uuid
 from kanjo.db.explain import PASSING, explain
 from kanjo.db.line import STALE, Found, Line, Statement
 from kanjo.db.queries import Queries
@@ -57,6 +57,8 @@ class PostgresUnit:
         """Whether COMMIT was sent, so that a lost connection leaves the outcome unknown."""
         self._line = line
         self._due_lately = due_lately
+        self._places: dict[int, bytes] = {}
+        """Where the locked accounts lie."""
 
     @property
     def connection(self) -> psycopg.Connection[Any]:
@@ -150,6 +152,8 @@ class PostgresUnit:
 
     def _book(self, day: Day, wanted: Wanted, rows: dict[str, list[tuple[Any, ...]]]) -> Book:
         assert day.date is not None
+        locked = rows["lock_accounts"]
+        self._places.update((row[0], row[-1]) for row in locked)
         stuck = rows.get("stuck_items", [])
         held = {account for account, _, _ in stuck}
         items, unfinished = bounded(cast(list[Item], rows.get("due_items", [])), wanted, held)
@@ -160,7 +164,7 @@ class PostgresUnit:
             expiring.setdefault(hold.account, []).append(hold)
         return Book(
             date=day.date,
-            accounts={row[0]: Account(*row) for row in rows["lock_accounts"]},
+            accounts={row[0]: Account(*row[:-1]) for row in locked},
             items=items,
             runs=day.runs,
             unfinished=unfinished,
@@ -233,15 +237,38 @@ class PostgresUnit:
     def _changes(self, changes: Changes) -> list[tuple[str, dict[str, Any], int]]:
         """The statements that write them, each with the number of rows it must write (law 1)."""
         here = {"cell": self.cell, "date": changes.date}
-        # an account is opened before its first entry changes it
-        return [*self._opened(changes), *item_statements(here, changes), *self._others(here, changes)]
+        # an account is opened before its first entry, and as the last one leaves it
+        opened = {new.account.account for new in changes.opened}
+        locked = [account for account in changes.accounts.values() if account.account not in opened]
+        return [
+            *self._opened(changes),
+            *self._update(locked),
+            *item_statements(here, changes),
+            *self._others(here, changes),
+        ]
+
+    def _update(self, accounts: Collection[Account]) -> list[tuple[str, dict[str, Any], int]]:
+        """Accounts loaded in this unit. Once written they lie elsewhere: each must be loaded again before the next."""
+        if not accounts:
+            return []
+        parameters = {
+            "places": Tid([self._places.pop(account.account) for account in accounts]),
+            "balances": Int8([account.balance_yen for account in accounts]),
+            "helds": Int8([account.held_yen for account in accounts]),
+            "sequences": Int8([account.sequence for account in accounts]),
+        }
+        return [("update_locked", parameters, len(accounts))]
 
     def load_stretch(self, day: Day, wanted: StretchWanted) -> StretchBook | None:
         return load_stretch(self, day, wanted)
 
     def save_stretch(self, changes: StretchChanges) -> None:
         here = {"cell": self.cell, "date": changes.rest.date}
-        statements = [*item_statements(here, changes.rest, changes.plain), *self._others(here, changes.rest)]
+        statements = [
+            *self._update(changes.rest.accounts.values()),
+            *item_statements(here, changes.rest, changes.plain),
+            *self._others(here, changes.rest),
+        ]
         if changes.span is not None:
             statements.append(span_statement(here, changes.span))
         self._save(statements)
@@ -396,7 +423,7 @@ LAW_1_STATE = "KJ002"
 """The SQLSTATE of `ledger.require_written`."""
 
 
-_TOGETHER = ("update_accounts", "insert_request_entries", "insert_requests")
+_TOGETHER = ("update_locked", "insert_request_entries", "insert_requests")
 
 
 def _counted(statements: list[tuple[str, dict[str, Any], int]]) -> list[Statement]:

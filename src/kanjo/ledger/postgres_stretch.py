@@ -119,9 +119,9 @@ def _plain(
 def item_statements(
     here: dict[str, Any], changes: Changes, plain: PlainOutcomes = NOTHING_PLAIN
 ) -> list[tuple[str, dict[str, Any], int]]:
-    """What items and requests did to accounts, and the items' entries and results, the plain ones beside the others."""
+    """What plain items did to accounts, and all items' entries and results, the plain ones beside the others."""
     counts = (
-        ("update_accounts", _accounts, len(changes.accounts) + len(plain.accepted.account)),
+        ("update_accounts", _accounts, len(plain.accepted.account)),
         ("insert_item_entries", _entries, len(changes.item_entries.account) + len(plain.accepted.account)),
         ("insert_results", _results, len(changes.results.run) + len(plain.refused.account)),
     )
@@ -141,13 +141,13 @@ def span_statement(here: dict[str, Any], span: Span) -> tuple[str, dict[str, Any
     return "insert_span", parameters, 1
 
 
-def _accounts(changes: Changes, plain: PlainOutcomes) -> dict[str, Any]:
-    accounts, rows = changes.accounts.values(), plain.accepted
+def _accounts(_: Changes, plain: PlainOutcomes) -> dict[str, Any]:
+    rows = plain.accepted
     return {
-        "accounts": Int8(_joined([account.account for account in accounts], rows.account)),
-        "balances": Int8(_joined([account.balance_yen for account in accounts], rows.balance_yen)),
-        "helds": Int8(_joined([account.held_yen for account in accounts], rows.held_yen)),
-        "sequences": Int8(_joined([account.sequence for account in accounts], rows.sequence)),
+        "accounts": Int8(rows.account),
+        "balances": Int8(rows.balance_yen),
+        "helds": Int8(rows.held_yen),
+        "sequences": Int8(rows.sequence),
     }
 
 

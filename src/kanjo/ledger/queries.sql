@@ -59,8 +59,9 @@ FROM unnest(%(clients)s, %(keys)s) AS asked (client, key)
 JOIN ledger.hold USING (client, key)
 
 -- name: lock_accounts
--- Ascending, so that two postings never wait for each other in a ring. Rows are read as the lock found them.
-SELECT account, balance, held, floor, sequence, status, product
+-- Ascending, so that two postings never wait for each other in a ring. Rows are read as the lock found them, and where:
+-- there they stay as long as the lock is held.
+SELECT account, balance, held, floor, sequence, status, product, ctid
 FROM ledger.account
 WHERE cell = %(cell)s AND account = ANY (%(accounts)s)
 ORDER BY account
@@ -217,7 +218,7 @@ WHERE count <> %(expected)s
 -- Goes around the three that nearly every posting of a door writes: what each statement costs before its first row is
 -- paid once.
 WITH settled AS (
-/* update_accounts */
+/* update_locked */
 RETURNING true
 ), entered AS (
 /* insert_request_entries */
@@ -228,7 +229,7 @@ RETURNING true
 )
 SELECT ledger.require_written(name, count, expected)
 FROM (
-  SELECT 'update_accounts', count(*), %(update_accounts)s::bigint FROM settled
+  SELECT 'update_locked', count(*), %(update_locked)s::bigint FROM settled
   UNION ALL
   SELECT 'insert_request_entries', count(*), %(insert_request_entries)s::bigint FROM entered
   UNION ALL
@@ -252,6 +253,14 @@ UPDATE ledger.account
 SET balance = new.balance, held = new.held, sequence = new.sequence
 FROM unnest(%(accounts)s, %(balances)s, %(helds)s, %(sequences)s) AS new (account, balance, held, sequence)
 WHERE account.cell = %(cell)s AND account.account = ANY (%(accounts)s) AND account.account = new.account
+
+-- name: update_locked
+-- The same for accounts whose lock told where they lie: no index is searched again, which is a sixteenth of what a door's
+-- batch costs the server. A worker's stretch is nearly a range, and the index finds that sooner.
+UPDATE ledger.account
+SET balance = new.balance, held = new.held, sequence = new.sequence
+FROM unnest(%(places)s, %(balances)s, %(helds)s, %(sequences)s) AS new (place, balance, held, sequence)
+WHERE account.ctid = new.place
 
 -- name: change_accounts
 UPDATE ledger.account
@@ -351,6 +360,10 @@ SELECT pg_advisory_xact_lock(%(lock)s), current_setting('synchronous_commit'),
 
 -- name: switch_day
 UPDATE ledger.day SET business_date = %(date)s
+
+-- name: leave_room
+-- Accounts are imported: from now on old versions are cleared at this mark (migration 0008 says why it is another one).
+ALTER TABLE ledger.account SET (fillfactor = 55)
 
 -- name: opening_entries
 -- Accounts imported before the first date: their opening entry (C-6) bears that date.
