@@ -36,7 +36,7 @@ def outcome_of(row: tuple[Any, ...]) -> Outcome:
 def request_statements(here: dict[str, Any], changes: Changes) -> list[tuple[str, dict[str, Any], int]]:
     """Statements with their parameters, and the number of rows each must write."""
     made = changes.outcomes
-    order = sorted(range(len(made)), key=lambda place: (made[place].client, made[place].key.int))
+    order = sorted(range(len(made)), key=[(outcome.client, outcome.key.int) for outcome in made].__getitem__)
     outcomes = [made[place] for place in order]
     rows = dict(zip(order, range(1, len(made) + 1), strict=True))  # entries name the row of their cause
     movements = [movement for outcome in outcomes for movement in outcome.movements]
