@@ -117,7 +117,7 @@ def test_a_visit_does_not_clear_a_page_of_a_few_old_versions(imported: PostgresB
 
 
 def test_a_cut_finds_room_on_each_page_beside_what_doors_left_there(imported: PostgresBank) -> None:
-    """An update that goes to another page needs a new entry in the index; it would be three times as dear."""
+    """An update that goes to another page needs a new entry in the index."""
     firsts = [accounts[0] for accounts in pages(imported)]
     for name in range(10):
         ledger.post(imported.store, [deposit(CLIENT, key((name, account)), account, 1) for account in firsts])

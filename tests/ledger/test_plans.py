@@ -28,6 +28,7 @@ TYPES = {
     "balances": "bigint[]",
     "helds": "bigint[]",
     "sequences": "bigint[]",
+    "places": "tid[]",
     "clients": "text[]",
     "keys": "uuid[]",
 }
@@ -148,6 +149,7 @@ def _given(name: str, accounts: list[int], runs: list[int]) -> dict[str, Any]:
         "balances": [1] * count,
         "helds": [0] * count,
         "sequences": [2] * count,
+        "places": [f"({100 + index // 40},{index % 40 + 1})" for index in range(count)],
         "clients": ["door"] * count,
         "keys": [key(index) for index in range(count)],
     }
@@ -170,6 +172,8 @@ HOT = [
     ("requests", 500),
     ("update_accounts", 1),
     ("update_accounts", 5_000),
+    ("update_locked", 1),
+    ("update_locked", 500),
     ("expiring_holds", 100),
 ]
 

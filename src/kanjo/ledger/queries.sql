@@ -255,8 +255,8 @@ FROM unnest(%(accounts)s, %(balances)s, %(helds)s, %(sequences)s) AS new (accoun
 WHERE account.cell = %(cell)s AND account.account = ANY (%(accounts)s) AND account.account = new.account
 
 -- name: update_locked
--- The same for accounts whose lock told where they lie: no index is searched again, which is a sixteenth of what a door's
--- batch costs the server. A worker's stretch is nearly a range, and the index finds that sooner.
+-- The same for accounts whose lock told where they lie: no index is searched again. A worker's stretch is nearly a range,
+-- and the index finds that sooner.
 UPDATE ledger.account
 SET balance = new.balance, held = new.held, sequence = new.sequence
 FROM unnest(%(places)s, %(balances)s, %(helds)s, %(sequences)s) AS new (place, balance, held, sequence)
